@@ -1,0 +1,42 @@
+/*
+ * The one start-up of all daemons: options common to them, log, crypto self-test, HTTP server, signals, sd_notify, drain.
+ *
+ *	int main(int argc, char **argv) { return program_main(&meshd, argc, argv); }
+ *	static int run(struct invocation *in) { return daemon_run(&mesh_daemon, &state, in); }
+ *
+ * SIGTERM, SIGINT: STOPPING=1, drain at most 8 s, stop, exit 0 (in under 10 s). A second one exits at once with 130.
+ * SIGHUP: RELOADING=1, log reopened, OPTION_RELOADABLE options taken anew, reload(), READY=1. WATCHDOG=1 is sent at half the interval systemd asks for, while the main thread turns.
+ * Runs with umask 077, SIGPIPE ignored, the descriptor limit raised to its hard limit.
+ */
+#ifndef TANA_DAEMON_DAEMON_H
+#define TANA_DAEMON_DAEMON_H
+
+#include "command.h"
+#include "http/server.h"
+
+struct daemon {
+	const char *service;        /* "mesh" */
+	const char *default_listen; /* "127.0.0.1:8190" */
+	/* Opens what the service needs and fills the service's part of *http (routes, ctx, ready, health, info, metrics). */
+	bool (*start)(void *state, const struct invocation *in, struct http_options *http, struct error *err);
+	/* The server listens: background work may begin. May be NULL. */
+	void (*serving)(void *state, struct http_server *server);
+	void (*reload)(void *state, const struct invocation *in); /* may be NULL */
+	/* Stop background work so that nothing calls into the server any more; the server is still up. May be NULL. */
+	void (*quiesce)(void *state);
+	/* The server is gone: close everything. Also called when start failed half-way. */
+	void (*stop)(void *state);
+};
+int daemon_run(const struct daemon *d, void *state, struct invocation *in);
+
+/* Rows for a daemon's `struct program`.options: listen, config, log-level, log-format, log-file, access-log, tls-cert, tls-key, rate-limit, rate-burst,
+ * rate-limit-loopback, max-connections, max-connections-per-address, max-streams, idle-timeout, workers. (--check-config, --version, --help are program_main's.) */
+extern const struct option_row daemon_options[];
+
+/* --check-config for a daemon's run command: opens nothing but what it must read (TLS files, key files). program_main calls it through this hook when set. */
+
+/* Version of this build: "0.1.0", and the commit "abc1234" ("unknown" outside a checkout; "-dirty" appended when the tree was changed). */
+const char *tana_version(void);
+const char *tana_commit(void);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * An HTTP client over libcurl (whose header is included by this room's .c files only). One struct http_client is one thread's: it keeps connections alive.
+ * Answers are read into memory up to a limit. Redirects are not followed. Only http and https.
+ */
+#ifndef TANA_HTTP_CLIENT_H
+#define TANA_HTTP_CLIENT_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct http_client;
+struct http_client_options {
+	const char *base_url;       /* "http://127.0.0.1:8190": scheme, host, port; a trailing slash is dropped */
+	const char *user_agent;
+	int64_t connect_timeout_ms; /* 0: 5 s */
+	int64_t timeout_ms;         /* whole exchange; 0: 30 s */
+	size_t answer_max;          /* bytes; 0: 64 MiB */
+};
+MUST_CHECK struct http_client *http_client_new(const struct http_client_options *o, struct error *err);
+void http_client_free(struct http_client *c);
+
+struct http_answer_in {
+	int status;
+	struct buf body;      /* freed by http_answer_free */
+	char request_id[72];  /* X-Request-Id, "" when there was none */
+	char etag[80];
+};
+/* Sends one request. body absent: none. ERR_UNREACHABLE (with the URL and curl's reason), ERR_TIMED_OUT, ERR_TOO_LARGE. Any HTTP status is success here. */
+MUST_CHECK bool http_call(struct http_client *c, const char *method, const char *path, struct str body, struct http_answer_in *out, struct error *err);
+void http_answer_free(struct http_answer_in *a);
+/* Turns an answer >= 400 into *err: the code from its error document (ERR_BAD_ANSWER when it has none), its message and hint. Returns false. */
+bool http_answer_error(const struct http_answer_in *a, struct error *err);
+
+/* Reads a stream of Server-Sent Events until `each` returns false, the peer ends it or *stop becomes nonzero. The caller reconnects with last_id. */
+typedef bool http_event_fn(void *ctx, int64_t id, const char *type, struct str data);
+MUST_CHECK bool http_events(struct http_client *c, const char *path, int64_t last_id, http_event_fn *each, void *ctx, const volatile int *stop,
+			    struct error *err);
+/* Appends `s` percent-encoded for one path segment or query value (RFC 3986). */
+void http_encode(struct buf *out, struct str s);
+
+#endif

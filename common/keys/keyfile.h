@@ -1,0 +1,37 @@
+/*
+ * Key files: JSON on disk, 0600, in 0700 directories, written atomically. Read by every program; the forms are those of existing installations:
+ *	node key      {"nodeId","publicKey","privateKey"}
+ *	service key   {"publicKey","privateKey"}        (optionally "service")
+ *	sovereign     {"publicKey","privateKey","description"?}
+ *	user          {"username","publicKey","privateKey", ...}
+ * Members that this program does not know are kept when a file is rewritten. With a passphrase "privateKey" is replaced by "sealedKey", the base64 of crypto/seal.h's form.
+ *
+ * A file that others can read or write (mode & 077) or that another user owns is refused, as ssh refuses it, with the chmod to run as the hint.
+ */
+#ifndef TANA_KEYS_KEYFILE_H
+#define TANA_KEYS_KEYFILE_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "crypto/ed25519.h"
+
+struct keyfile {
+	struct str node_id, service, username, display_name, user_id, description; /* absent when the file has none */
+	struct ed25519_public public_key;
+	bool sealed;                  /* the secret needs a passphrase */
+	bool has_secret;              /* false while sealed, or in a file with a public key only */
+	struct ed25519_secret secret; /* wipe with keyfile_wipe */
+};
+
+/* Asks for a passphrase when a sealed file is read: writes it, NUL-terminated, into out; false: none to be had (ERR_KEY_NEEDED). */
+typedef bool keyfile_passphrase_fn(void *ctx, const char *path, char *out, size_t size);
+
+/* ERR_KEY_NEEDED: not there; ERR_KEY_FILE: not a key file, permissions, keys that do not belong together. ask NULL: a sealed file is read without its secret. */
+MUST_CHECK bool keyfile_read(const char *path, keyfile_passphrase_fn *ask, void *ctx, struct arena *arena, struct keyfile *out, struct error *err);
+/* Writes a new file (ERR_ALREADY_EXISTS when it is there, unless replace). passphrase absent: in the clear. Directories are made with 0700. */
+MUST_CHECK bool keyfile_write(const char *path, const struct keyfile *k, struct str passphrase, bool replace, struct error *err);
+/* Reads the key pair at path, or makes one and writes it there: for keys that a daemon owns (the coordinator's). */
+MUST_CHECK bool keyfile_read_or_create(const char *path, struct arena *arena, struct keyfile *out, bool *created, struct error *err);
+void keyfile_wipe(struct keyfile *k);
+
+#endif

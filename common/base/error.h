@@ -38,7 +38,7 @@ int error_code_status(enum error_code code);
 MUST_CHECK bool error_code_from_text(const char *text, enum error_code *out);
 
 /* Fills *err (hint cleared) and returns false, so that `return error_set(...)` reads as the failure it is. The message is cut,
- * at a UTF-8 boundary, when it does not fit. */
+ * at a UTF-8 boundary, when it does not fit. Arguments may point into *err itself. */
 bool error_set(struct error *err, enum error_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Adds the hint to an error already set; returns false. */
 bool error_hint(struct error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -7,13 +7,14 @@
 #include "buf.h"
 #include "error.h"
 
-/* Appends the whole file to *out. Longer than `max` bytes: ERR_TOO_LARGE. Missing: ERR_NOT_FOUND. Otherwise ERR_IO. */
+/* Appends the whole file to *out. Longer than `max` bytes: ERR_TOO_LARGE. Missing: ERR_NOT_FOUND. Otherwise ERR_IO. After an error *out is as before. */
 MUST_CHECK bool file_read(const char *path, size_t max, struct buf *out, struct error *err);
 
 enum file_write_how { FILE_REPLACE, FILE_MUST_NOT_EXIST };
 /*
  * Writes a temporary file in the same directory, fsyncs it, renames (or links, for FILE_MUST_NOT_EXIST) it into place and
- * fsyncs the directory. Afterwards the path has the old content or the new, never a part. ERR_ALREADY_EXISTS, ERR_STORAGE_FULL, ERR_IO.
+ * fsyncs the directory. Afterwards the path has the old content or the new, never a part. `mode` is exact:
+ * the umask does not lessen it. ERR_ALREADY_EXISTS, ERR_STORAGE_FULL, ERR_IO.
  */
 MUST_CHECK bool file_write_atomic(const char *path, struct str data, mode_t mode, enum file_write_how how, struct error *err);
 

@@ -15,7 +15,7 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
-/* Before the first line. `path` NULL means standard error. `service` is shown in each JSON line. The strings are copied. */
+/* At start, while there is one thread (lines before it go to standard error as text). `path` NULL means standard error. `service` is shown in each JSON line. The strings are copied. */
 MUST_CHECK bool log_open(const char *service, enum log_level level, enum log_format format, const char *path, struct error *err);
 /* Opens the file anew (after rotation), and sets a new level; on failure the old file stays. */
 MUST_CHECK bool log_reopen(enum log_level level, struct error *err);
@@ -28,8 +28,13 @@ struct log_field {
 	struct str text; /* absent: number is meant */
 	int64_t number;
 };
-#define LOG_S(k, z) ((struct log_field){.key = (k), .text = str_from(z)})
-#define LOG_STR(k, s) ((struct log_field){.key = (k), .text = (s)})
+/* An absent text is shown as an empty one. */
+static inline struct log_field log_field_text(const char *key, struct str text)
+{
+	return (struct log_field){.key = key, .text = str_present(text) ? text : STR_LIT("")};
+}
+#define LOG_S(k, z) log_field_text(k, str_from(z))
+#define LOG_STR(k, s) log_field_text(k, s)
 #define LOG_I(k, v) ((struct log_field){.key = (k), .number = (v)})
 
 void log_write(enum log_level level, const struct log_field *fields, size_t n, const char *fmt, ...) PRINTF_LIKE(4, 5);

@@ -16,7 +16,7 @@
 
 struct daemon {
 	const char *service;        /* "mesh" */
-	const char *default_listen; /* "127.0.0.1:8190" */
+	const char *default_listen; /* "127.0.0.1:8190"; for when neither the options nor program.defaults say */
 	/* Opens what the service needs and fills the service's part of *http (routes, ctx, ready, health, info, metrics). */
 	bool (*start)(void *state, const struct invocation *in, struct http_options *http, struct error *err);
 	/* The server listens: background work may begin. May be NULL. */
@@ -33,7 +33,11 @@ int daemon_run(const struct daemon *d, void *state, struct invocation *in);
  * rate-limit-loopback, max-connections, max-connections-per-address, max-streams, idle-timeout, workers. (--check-config, --version, --help are program_main's.) */
 extern const struct option_row daemon_options[];
 
-/* --check-config for a daemon's run command: opens nothing but what it must read (TLS files, key files). program_main calls it through this hook when set. */
+/* What is wrong with the options above beyond single values: the listen address, TLS files (both or neither, readable). For a command's `check`; daemon_run
+ * calls it too. Opens nothing but the TLS files. */
+MUST_CHECK bool daemon_check(const struct invocation *in, struct error *err);
+/* log_open as the options say. daemon_run does it; a daemon's other commands (verify, backup) that log call it themselves. */
+MUST_CHECK bool daemon_log_open(const char *service, const struct invocation *in, struct error *err);
 
 /* Version of this build: "0.1.0", and the commit "abc1234" ("unknown" outside a checkout; "-dirty" appended when the tree was changed). */
 const char *tana_version(void);

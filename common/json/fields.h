@@ -43,7 +43,11 @@ struct json_form {
 	bool (*check)(struct str s);
 };
 
-enum { JSON_REQUIRED = 1, JSON_NULL_WHEN_ABSENT = 2 /* written as null instead of left out */ };
+enum {
+	JSON_REQUIRED = 1,
+	JSON_NULL_WHEN_ABSENT = 2, /* answers: written as null instead of left out; a reader takes null, and absence too */
+	JSON_VERBATIM = 4          /* JSON_TEXT: signed messages and the like, whose control characters are part of them */
+};
 
 struct json_message;
 struct json_field {

@@ -15,9 +15,12 @@ enum {
 	MESH_LIST_MAX = 1000
 };
 
-/* Forms. */
-extern const struct json_form form_node_id, form_public_key, form_signature, form_service_type, form_role, form_status, form_ip, form_hostname, form_decimal,
-	form_network, form_version, form_hash;
+/*
+ * Forms. In requests keys and signatures are read leniently, and a public key must be a usable point; the coordinator answers with the written
+ * spelling only, which is checked as text (whoever uses such a key parses it).
+ */
+extern const struct json_form form_node_id, form_public_key, form_signature, form_public_key_written, form_signature_written, form_service_type, form_role,
+	form_status, form_ip, form_hostname, form_latitude, form_longitude, form_network, form_version, form_hash, form_signed;
 bool mesh_node_id_valid(struct str s);
 bool mesh_network_valid(struct str s);
 /* The known services: mesh t4 ledger identity; others are x-... */
@@ -45,11 +48,13 @@ struct mesh_node_answer { /* {success, nodeId, status, message?} */
 	struct str node_id, status, message;
 };
 extern const struct json_message mesh_service_message, mesh_invite_use_message, mesh_register_message, mesh_node_answer_message;
+/* struct mesh_register without its signature: what a full signature covers, and the log keeps. */
+extern const struct json_message mesh_register_unsigned_message;
 
 /* POST /approve/:id, /deny/:id, /remove/:id, /reset/:id */
 struct mesh_decision {
 	struct str approver_public_key, signature, reason;
-	int64_t timestamp;
+	int64_t timestamp; /* absent in the older form, under --dev */
 };
 extern const struct json_message mesh_decision_message;
 

@@ -2,7 +2,7 @@
  * Canonical JSON: RFC 8785 (JCS) over a subset. Object keys match [A-Za-z][A-Za-z0-9_]*; numbers are integers with
  * |n| <= 2^53-1; no duplicate keys; valid UTF-8 without U+0000; no blanks; keys in byte order.
  *
- * Reading and writing without a tree: the checker is one pass over the bytes, the writer checks the order as it goes.
+ * Reading and writing without a tree: the checker goes over the bytes twice (UTF-8, then form), the writer checks the order as it goes.
  * (Text that is JSON but not canonical is turned into canonical bytes by json/canonicalise.h.)
  */
 #ifndef TANA_CRYPTO_CANONICAL_H
@@ -49,7 +49,7 @@ void canonical_str(struct canonical_writer *w, struct str s);
 void canonical_int(struct canonical_writer *w, int64_t v);
 void canonical_bool(struct canonical_writer *w, bool v);
 void canonical_null(struct canonical_writer *w);
-/* A value whose canonical bytes are already at hand. */
+/* A value whose canonical bytes are already at hand; that they are canonical, and how deep they go, is not checked again. */
 void canonical_raw(struct canonical_writer *w, struct str canonical);
 
 #endif

@@ -21,11 +21,14 @@ struct checkpoint {
 	struct hash root;
 };
 
-/* Appends the whole signed note to *out. */
+/* Fits an origin (or key name) of ours: 1..NOTE_ORIGIN_MAX printable ASCII characters without blanks and without '+'. */
+bool note_name_valid(struct str name);
+
+/* Appends the whole signed note to *out. c->origin is valid and c->size below 2^62 (invariant). */
 void checkpoint_sign(const struct checkpoint *c, const struct ed25519_secret *key, struct buf *out);
 /*
- * Reads a signed note and checks that one of its signature lines, named c->origin, is by `key`; lines by others are skipped, as the
- * standard says. ERR_MALFORMED_FIELD, ERR_BAD_SIGNATURE. Extension lines are allowed and ignored.
+ * Reads a signed note and checks that one of its signature lines, named as the origin, is by `key`; lines by others are skipped, as the
+ * standard says. ERR_MALFORMED_FIELD, ERR_BAD_SIGNATURE. Extension lines are allowed and ignored. *out is written on success only.
  */
 MUST_CHECK bool checkpoint_open(struct str note, const struct ed25519_public *key, struct checkpoint *out, struct error *err);
 /* The verifier key of C2SP signed-note: `<name>+<8 hex of key id>+<base64(0x01 || public key)>`. */

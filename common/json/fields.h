@@ -13,7 +13,8 @@
  *	JSON_LIST		struct json_list of structs described by `sub` (absent: items NULL)
  *	JSON_TEXTS		struct json_list of struct str, each checked by `form` if it is set
  *	JSON_ANY		struct str	canonical JSON bytes of any value of the subset (absent: p NULL)
- * JSON null in place of an optional field reads as absent.
+ * JSON null in place of an optional field reads as absent. Integers are within +-JSON_INT_MAX and written without fraction or exponent. Texts have no control
+ * characters (C0 but \n and \t, DEL, C1: they would reach terminals and logs) unless the row says JSON_VERBATIM.
  */
 #ifndef TANA_JSON_FIELDS_H
 #define TANA_JSON_FIELDS_H
@@ -60,6 +61,7 @@ struct json_field {
 	const struct json_message *sub;
 	const char *doc;
 };
+enum { JSON_FIELDS_MAX = 64 }; /* rows of one table */
 struct json_message {
 	const char *name; /* the component's name in the OpenAPI document, e.g. "Heartbeat" */
 	size_t size;      /* of the struct */
@@ -67,10 +69,11 @@ struct json_message {
 	size_t count;
 };
 
-/* Limits of what is read from outside. */
+/* Limits of what is read from outside: levels of objects and arrays, and the integers that every JSON reader represents exactly. */
 enum { JSON_DEPTH_MAX = 32 };
+#define JSON_INT_MAX INT64_C(9007199254740991) /* 2^53 - 1 */
 
-/* A parsed document (jansson's, hidden). Lives until json_doc_free. */
+/* A parsed document, with a copy of its text. Lives until json_doc_free. */
 struct json_doc;
 
 /*
@@ -79,6 +82,8 @@ struct json_doc;
  */
 MUST_CHECK struct json_doc *json_parse_object(struct str text, struct error *err);
 void json_doc_free(struct json_doc *d);
+/* The same for a document with secrets: its text is overwritten first. */
+void json_doc_wipe(struct json_doc *d);
 
 /* Reads the document into *out (a struct of m->size bytes). Texts are copied into the arena. ERR_MISSING_FIELD, ERR_MALFORMED_FIELD or the form's
  * code; the message names the field by its path ("services[2].port"). */
@@ -88,10 +93,13 @@ MUST_CHECK bool json_read_text(struct str text, const struct json_message *m, vo
 
 /* Sets every member to its absent value. */
 void json_message_clear(const struct json_message *m, void *out);
-/* Appends the struct as one JSON object, fields in table order, absent ones left out. */
+/* Appends the struct as one JSON object, fields in table order. Absent ones are left out, but for JSON_NULL_WHEN_ABSENT and required lists (`[]`). Texts are valid
+ * UTF-8: whoever let them in has checked. */
 void json_write(struct buf *out, const struct json_message *m, const void *in);
-/* The same as canonical JSON (keys sorted). */
+/* The same as canonical JSON (keys sorted). An integer beyond JSON_INT_MAX is a mistake of the caller (invariant). */
 void json_write_canonical(struct buf *out, const struct json_message *m, const void *in);
+/* json_write, and behind it the members of `old` that the table does not know: a file rewritten keeps what newer programs put there. */
+void json_write_keeping(struct buf *out, const struct json_message *m, const void *in, const struct json_doc *old);
 
 /* Appends the canonical form (RFC 8785 subset, crypto/canonical.h) of the document, without the top-level field `less` when it is not
  * NULL. ERR_NOT_CANONICAL when the document has what the subset has not (reals, large integers, odd keys). */

@@ -39,13 +39,15 @@ static inline struct log_field log_field_text(const char *key, struct str text)
 
 void log_write(enum log_level level, const struct log_field *fields, size_t n, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
-/* log_info("listening", LOG_S("address", a)); the message is a literal, what varies goes into fields. */
-#define LOG_FIELDS(...) ((struct log_field[]){{.key = NULL}, ##__VA_ARGS__}) + 1, \
-	sizeof((struct log_field[]){{.key = NULL}, ##__VA_ARGS__}) / sizeof(struct log_field) - 1
-#define log_error(msg, ...) log_write(LOG_LEVEL_ERROR, LOG_FIELDS(__VA_ARGS__), "%s", msg)
-#define log_warn(msg, ...) log_write(LOG_LEVEL_WARN, LOG_FIELDS(__VA_ARGS__), "%s", msg)
-#define log_info(msg, ...) log_write(LOG_LEVEL_INFO, LOG_FIELDS(__VA_ARGS__), "%s", msg)
-#define log_debug(msg, ...) (log_enabled(LOG_LEVEL_DEBUG) ? log_write(LOG_LEVEL_DEBUG, LOG_FIELDS(__VA_ARGS__), "%s", msg) : (void)0)
+/* log_info("listening", LOG_S("address", a)); the message is a literal, what varies goes into fields; there may be none. (The comma after
+ * __VA_ARGS__ is what makes "none" standard C: it leaves LOG_AT an empty argument, and the array a trailing comma.) */
+#define LOG_FIELDS(...) ((struct log_field[]){{.key = NULL}, __VA_ARGS__}) + 1, \
+	sizeof((struct log_field[]){{.key = NULL}, __VA_ARGS__}) / sizeof(struct log_field) - 1
+#define LOG_AT(level, msg, ...) log_write(level, LOG_FIELDS(__VA_ARGS__), "%s", msg)
+#define log_error(...) LOG_AT(LOG_LEVEL_ERROR, __VA_ARGS__, )
+#define log_warn(...) LOG_AT(LOG_LEVEL_WARN, __VA_ARGS__, )
+#define log_info(...) LOG_AT(LOG_LEVEL_INFO, __VA_ARGS__, )
+#define log_debug(...) (log_enabled(LOG_LEVEL_DEBUG) ? LOG_AT(LOG_LEVEL_DEBUG, __VA_ARGS__, ) : (void)0)
 
 /* A broken invariant of our own: logs the message with file, line and a backtrace, then aborts. Stays on in release builds. */
 NORETURN void log_fatal_at(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -76,7 +76,7 @@ static bool write_object_sorted(const struct json_doc *d, uint32_t node, const c
 		if (less && str_is(name, less))
 			continue;
 		ok = canonical_key(name) ? write_member(d, keys[i], JSON_CANONICAL, first, out, err)
-					 : error_set(err, ERR_NOT_CANONICAL, "Signed JSON has keys of letters, digits and '_' only, a letter first.");
+					 : error_set(err, ERR_NOT_CANONICAL, "signed JSON has keys of letters, digits and '_' only, a letter first");
 		first = false;
 	}
 	buf_putc(out, '}');
@@ -130,7 +130,7 @@ bool json_node_write(const struct json_doc *d, uint32_t node, enum json_writing 
 		return true;
 	case JSON_NODE_NUMBER:
 		if (how == JSON_CANONICAL)
-			return error_set(err, ERR_NOT_CANONICAL, "Signed JSON has integers up to 2^53-1 only, without fraction or exponent.");
+			return error_set(err, ERR_NOT_CANONICAL, "signed JSON has integers up to 2^53-1 only, without fraction or exponent");
 		buf_put_str(out, json_node_text(d, n));
 		return true;
 	case JSON_NODE_TRUE:

@@ -47,7 +47,7 @@ static bool bad_at(struct parser *x, size_t offset, enum error_code code, const 
 			line++;
 			start = i + 1;
 		}
-	return error_set(x->err, code, "Malformed JSON: %s at line %zu, column %zu.", what, line, offset - start + 1);
+	return error_set(x->err, code, "malformed JSON: %s at line %zu, column %zu", what, line, offset - start + 1);
 }
 
 static bool bad(struct parser *x, const char *what)
@@ -364,7 +364,7 @@ static bool parse_document(struct parser *x)
 {
 	skip_blanks(x);
 	if ((size_t)(x->p - x->d->text) == x->d->text_len)
-		return error_set(x->err, ERR_MALFORMED_JSON, "There is no JSON: the text is empty where an object should be.");
+		return error_set(x->err, ERR_MALFORMED_JSON, "there is no JSON: the text is empty where an object should be");
 	if (*x->p != '{')
 		return unexpected(x, "an object");
 	if (!open_container(x, JSON_NODE_OBJECT))
@@ -379,7 +379,7 @@ static bool parse_document(struct parser *x)
 struct json_doc *json_parse_object(struct str text, struct error *err)
 {
 	if (text.n >= UINT32_MAX) {
-		error_set(err, ERR_TOO_LARGE, "The JSON is larger than 4 GiB.");
+		error_set(err, ERR_TOO_LARGE, "the JSON is larger than 4 GiB");
 		return NULL;
 	}
 	struct json_doc *d = xmalloc(sizeof *d);

@@ -34,7 +34,7 @@ static bool must_be(struct reader *r, const struct place *at, enum error_code co
 {
 	char path[PLACE_TEXT_MAX];
 	write_place(at, path, sizeof path);
-	return error_set(r->err, code, "%s must be %s.", path, what);
+	return error_set(r->err, code, "%s must be %s", path, what);
 }
 
 void json_message_clear(const struct json_message *m, void *out)
@@ -239,7 +239,7 @@ static bool read_object(struct reader *r, const struct json_message *m, uint32_t
 			char path[PLACE_TEXT_MAX];
 			struct place field_at = {.up = at, .name = m->fields[i].name};
 			write_place(&field_at, path, sizeof path);
-			return error_set(r->err, ERR_MISSING_FIELD, "%s is missing.", path);
+			return error_set(r->err, ERR_MISSING_FIELD, "%s is missing", path);
 		}
 	return true;
 }

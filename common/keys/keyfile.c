@@ -118,7 +118,7 @@ static int open_nofollow(const char *path, struct error *err)
 static bool open_file(const char *path, struct open_file *f, struct error *err)
 {
 	struct buf text = {0};
-	size_t size;
+	size_t size = 0;
 	int fd = open_nofollow(path, err);
 
 	if (fd < 0)

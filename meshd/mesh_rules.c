@@ -446,6 +446,12 @@ static enum verdict_kind apply_sovereign_init(struct mesh_state *s, struct chang
 		return refuse(v, error_set(&v->err, ERR_NOT_ALLOWED, "Only the coordinator's own key names the first sovereigns."));
 	if (!signatures_fine(s, c, v))
 		return v->kind;
+	/* Only while nobody is sovereign, or nothing but first sovereigns has been written yet. */
+	int64_t in_force;
+	if (!s->ops->count_sovereigns(s, &in_force))
+		return failed(v);
+	if (in_force != 0 && in_force != s->entry)
+		return refuse(v, error_set(&v->err, ERR_NOT_ALLOWED, "This network has sovereign keys; they add further ones."));
 	struct sovereign_row row = {.public_key = st->public_key, .description = c->description, .added_at = s->now, .added_by = c->public_key};
 	if (!s->ops->put_sovereign(s, &row))
 		return failed(v);
@@ -581,7 +587,7 @@ static enum verdict_kind apply_invite(struct mesh_state *s, struct change *c, st
 	if (st->expires <= s->now)
 		return consumed(v, error_set(&v->err, ERR_REFUSED, "The invite would have expired already."));
 	invite = (struct invite_row){
-		.public_key = st->public_key, .uses = st->uses, .expires = st->expires, .created_at = s->now, .created_by = c->public_key};
+		.public_key = st->public_key, .uses = st->uses, .expires = st->expires, .created_at = s->now, .created_by = c->public_key, .entry = s->entry};
 	if (f == STATE_FAILED || !s->ops->put_invite(s, &invite))
 		return failed(v);
 	return applied(v, STR_LIT("ok"), EVENT_INVITE_CREATED, st->public_key);

@@ -46,7 +46,8 @@ const struct db_migration mesh_migrations[] = {
 		       " expires BIGINT NOT NULL,"
 		       " created_at BIGINT NOT NULL,"
 		       " created_by TEXT NOT NULL,"
-		       " revoked_at BIGINT);"
+		       " revoked_at BIGINT,"
+		       " entry BIGINT NOT NULL);"
 		       "CREATE TABLE removed ("
 		       " public_key TEXT PRIMARY KEY,"
 		       " node_id TEXT NOT NULL,"
@@ -98,8 +99,11 @@ const struct db_migration mesh_migrations[] = {
 	" unhealthy TEXT,"                                                                                                     \
 	" PRIMARY KEY (node_id, time))" how ";"
 		.sqlite = LIVENESS_TABLES(" WITHOUT ROWID"),
-		/* Half-full pages leave room for the new version of a row beside the old one (heap-only tuples). */
-		.postgres = LIVENESS_TABLES("") "ALTER TABLE local_liveness SET (fillfactor = 50);",
+		/* Lists are in byte order on both databases, whatever the cluster's locale; half-full pages leave room for the new version of a row beside the
+		 * old one (heap-only tuples). */
+		.postgres = LIVENESS_TABLES("") "ALTER TABLE nodes ALTER COLUMN id TYPE TEXT COLLATE \"C\";"
+						"ALTER TABLE local_liveness ALTER COLUMN node_id TYPE TEXT COLLATE \"C\";"
+						"ALTER TABLE local_liveness SET (fillfactor = 50);",
 	},
 };
 const size_t mesh_migration_count = ARRAY_LEN(mesh_migrations);

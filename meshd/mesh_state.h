@@ -44,6 +44,7 @@ struct invite_row {
 	int64_t uses, used, expires, created_at;
 	struct str created_by;
 	int64_t revoked_at; /* 0: not revoked */
+	int64_t entry;      /* the log entry that made it */
 };
 
 /* A key whose node was removed: its earlier registrations must not bring it back. */

@@ -30,7 +30,7 @@ DB_SQL(SQL_SOVEREIGN_COUNT, "SELECT COUNT(*) FROM sovereigns WHERE removed_at IS
 DB_SQL(SQL_PENDING_COUNT, "SELECT COUNT(*) FROM nodes WHERE status = 'pending'");
 DB_SQL(SQL_INVITE, "SELECT " INVITE_COLUMNS " FROM invites WHERE public_key = $1");
 DB_SQL(SQL_INVITE_PUT,
-       "INSERT INTO invites (" INVITE_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7)"
+       "INSERT INTO invites (" INVITE_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
        " ON CONFLICT (public_key) DO UPDATE SET used = excluded.used, revoked_at = excluded.revoked_at");
 DB_SQL(SQL_REMOVED, "SELECT public_key, node_id, removed_at FROM removed WHERE public_key = $1");
 DB_SQL(SQL_REMOVED_PUT, "INSERT INTO removed (public_key, node_id, removed_at) VALUES ($1, $2, $3)"
@@ -90,6 +90,7 @@ void invite_row_read(struct db_rows *rows, struct arena *arena, struct invite_ro
 		.created_at = db_int(rows, 4),
 		.created_by = copy_text(rows, 5, arena),
 		.revoked_at = db_int(rows, 6),
+		.entry = db_int(rows, 7),
 	};
 }
 
@@ -268,7 +269,7 @@ static bool put_invite(struct mesh_state *s, const struct invite_row *r)
 {
 	return run(s, &SQL_INVITE_PUT,
 		   DB_ARGS(DB_TEXT(r->public_key), DB_INT(r->uses), DB_INT(r->used), DB_INT(r->expires), DB_INT(r->created_at), DB_TEXT(r->created_by),
-			   int_or_null(r->revoked_at, 0)));
+			   int_or_null(r->revoked_at, 0), DB_INT(r->entry)));
 }
 
 static bool put_removed(struct mesh_state *s, const struct removed_row *r)

@@ -26,7 +26,7 @@ MUST_CHECK bool node_row_read(struct db_rows *rows, int column, struct arena *ar
 void sovereign_row_read(struct db_rows *rows, struct arena *arena, struct sovereign_row *out); /* all columns in table order */
 void invite_row_read(struct db_rows *rows, struct arena *arena, struct invite_row *out);
 #define SOVEREIGN_COLUMNS "public_key, description, added_at, added_by, removed_at, last_timestamp"
-#define INVITE_COLUMNS "public_key, uses, used, expires, created_at, created_by, revoked_at"
+#define INVITE_COLUMNS "public_key, uses, used, expires, created_at, created_by, revoked_at, entry"
 
 /* One node for a reader; *found tells. */
 MUST_CHECK enum db_status store_node(struct db_conn *c, struct str id, struct arena *arena, struct node_row *out, bool *found, struct error *err);

@@ -8,6 +8,8 @@
  *	db_migrate.h	numbered schema changes
  *
  * A connection belongs to one thread at a time. Failures are the world's: they come back as enum db_status plus *err, never as an exit.
+ * A column of PostgreSQL that is none of the three types (what COUNT, SUM and comparisons give) is read as BIGINT where it is a whole number or a boolean;
+ * other types are refused as DB_BROKEN: cast them in the SQL. TEXT goes by the database's order of bytes on SQLite, by its collation on PostgreSQL.
  */
 #ifndef TANA_DB_DB_H
 #define TANA_DB_DB_H
@@ -75,13 +77,17 @@ enum db_kind db_kind_of(const struct db_conn *c);
 MUST_CHECK bool db_url_display(const char *url, char *out, size_t size);
 MUST_CHECK bool db_url_kind(const char *url, enum db_kind *kind, struct error *err);
 
-/* Runs a statement that answers no rows, or whose rows do not matter. *changed (may be NULL) gets the number of rows changed. */
+/*
+ * Runs a statement that answers no rows, or whose rows do not matter. *changed (may be NULL) gets the number of rows that an INSERT, UPDATE or DELETE changed.
+ * Outside a transaction the statement is its own; DB_UNAVAILABLE then leaves open whether it was done.
+ */
 MUST_CHECK enum db_status db_run(struct db_conn *c, const struct db_sql *sql, struct db_args args, int64_t *changed, struct error *err);
 
 /*
  * Runs a query. Loop: while (db_next(rows)) { db_int(rows, 0) ... }  then status = db_finish(rows, err).
- * One result may be open per connection and statement. Texts and blobs live until the next db_next or db_finish.
+ * One result may be open per connection and statement; all are finished before db_commit. Texts and blobs live until the next db_next or db_finish.
  * db_query never returns NULL rows on DB_OK; after any other status there is nothing to finish.
+ * PostgreSQL hands over the whole result at once: walk large tables in pages (WHERE key > last ORDER BY key LIMIT n).
  */
 struct db_rows;
 MUST_CHECK enum db_status db_query(struct db_conn *c, const struct db_sql *sql, struct db_args args, struct db_rows **rows, struct error *err);
@@ -98,8 +104,8 @@ enum db_type db_column_type(struct db_rows *rows, int column);
 
 /*
  * The same statement with many argument lists, in order: one loop on SQLite, one pipeline (one round trip) on PostgreSQL. After each, `each`
- * (may be NULL) is called with its index and the rows changed; for statements with RETURNING, `rows` stands on the first row, or is NULL when there was none.
- * On PostgreSQL this must run inside a transaction. Stops at the first failure.
+ * (may be NULL) is called with its index and the rows changed; for statements with RETURNING, `rows` stands on the first row, or is NULL when there was none,
+ * and `changed` is 1 or 0 accordingly. `each` must not use the connection. Must run inside a transaction. Stops at the first failure.
  */
 typedef void db_each_fn(void *ctx, size_t index, int64_t changed, struct db_rows *rows);
 MUST_CHECK enum db_status db_run_many(struct db_conn *c, const struct db_sql *sql, const struct db_args *args, size_t count, db_each_fn *each,
@@ -110,7 +116,10 @@ MUST_CHECK enum db_status db_script(struct db_conn *c, const char *sql, struct e
 MUST_CHECK enum db_status db_query_text(struct db_conn *c, const char *sql, struct db_args args, struct db_rows **rows, struct error *err);
 
 /* Transactions. WRITE takes SQLite's write lock at once (BEGIN IMMEDIATE) and is READ COMMITTED on PostgreSQL; SNAPSHOT is read-only and sees one
- * state throughout (REPEATABLE READ on PostgreSQL). Not nested. After DB_OK from db_commit the change is durable. */
+ * state throughout, from its first statement on (REPEATABLE READ on PostgreSQL). Not nested. After DB_OK from db_commit the change is durable.
+ * Once a statement has failed inside a transaction, on either database every later statement and db_commit give that same failure, and db_commit rolls back: use
+ * ON CONFLICT where a conflict is expected. DB_UNAVAILABLE from db_commit itself is AMBIGUOUS: the answer was lost, and the change may or may not have been kept. After any
+ * db_commit no transaction is open. */
 enum db_txn { DB_TXN_WRITE, DB_TXN_SNAPSHOT };
 MUST_CHECK enum db_status db_begin(struct db_conn *c, enum db_txn kind, struct error *err);
 MUST_CHECK enum db_status db_commit(struct db_conn *c, struct error *err);
@@ -120,7 +129,9 @@ void db_rollback(struct db_conn *c); /* harmless when nothing is open */
  * The copy is fsynced before DB_OK. */
 MUST_CHECK enum db_status db_backup(struct db_conn *c, const char *path, struct error *err);
 
-/* Is the connection worth keeping? False after DB_UNAVAILABLE or DB_BROKEN until it was reopened. */
+/* Is the connection worth keeping? False once only a new one can help: the server is gone, the file is corrupt or unreadable. */
 bool db_usable(const struct db_conn *c);
+/* As db_usable, and looks (without waiting) whether an idle connection was closed by the server meanwhile, or its file taken away. */
+bool db_check(struct db_conn *c);
 
 #endif

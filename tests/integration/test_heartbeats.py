@@ -227,7 +227,7 @@ def test_offline_stays_offline_across_a_restart(mesh_factory):
 
 def test_a_clock_that_jumps_forward_calls_nobody_offline(mesh_factory, tmp_path):
     faults = Faults(tmp_path)
-    mesh = mesh_factory(args=["--heartbeat-timeout", "2s", "--offline-grace", "100ms"], env=faults.env)
+    mesh = mesh_factory(args=["--heartbeat-timeout", "2s"], env=faults.env)
     nodes = [mesh.active(f"n{i}") for i in range(3)]
     for node in nodes:
         mesh.heartbeat(node).expect(200)
@@ -246,7 +246,7 @@ def test_a_clock_that_jumps_forward_calls_nobody_offline(mesh_factory, tmp_path)
 
 def test_a_clock_that_jumps_back_calls_nobody_offline_and_still_notices_silence(mesh_factory, tmp_path):
     faults = Faults(tmp_path)
-    mesh = mesh_factory(args=["--heartbeat-timeout", "1500ms", "--offline-grace", "100ms"], env=faults.env)
+    mesh = mesh_factory(args=["--heartbeat-timeout", "1500ms"], env=faults.env)
     node, silent = mesh.active("a"), mesh.active("silent")
     faults.set_clock(-40_000)
     t = now() - 39_000

@@ -76,6 +76,15 @@ def test_parameters_out_of_bounds_are_named(mesh, path, query, code):
     assert name in refusal["error"] or name in refusal.get("hint", ""), refusal
 
 
+@pytest.mark.parametrize("path", ["/audit", "/nodes/a/heartbeats"])
+@pytest.mark.parametrize("name", ["cursor", "after", "since"])
+@pytest.mark.parametrize("value", [2**63 - 1, 2**63, 2**53, -(2**63), -1, 0])
+def test_numbers_at_the_edge_of_their_type(mesh, path, name, value):
+    mesh.active("a")
+    answer = mesh.get(path, {name: value})
+    assert answer.status == 200 or answer.code in ("malformed_parameter", "malformed_cursor"), answer
+
+
 def test_edges_of_the_limit(populated):
     for limit in (1, 1000):
         populated.get("/nodes", {"limit": limit}).expect(200)

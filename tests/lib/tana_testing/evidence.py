@@ -168,7 +168,7 @@ def _check_admission(node, chain, network, reigns):
     else:
         invite, _, _, at = text_parts(e["message"], network, "invite", 4)
         # The use stands in the registration that was admitted: the present one, or an earlier one kept beside it.
-        for kept in (node["registration"], node.get("invitation")):
+        for kept in (node["registration"], node.get("inviteUse")):
             if kept is None:
                 continue
             fields, _ = registration_of(kept["message"])

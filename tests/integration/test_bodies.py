@@ -54,6 +54,8 @@ def test_every_route_that_takes_a_body_is_covered_here(mesh):
 def wrong_values(schema):
     """Values that this schema refuses, with a reason to show."""
     kind = schema.get("type")
+    if kind is None:
+        return  # any value of the canonical subset
     kinds = kind if isinstance(kind, list) else [kind]
     for name, value in {
         "boolean": True, "integer": 7, "real": 1.5, "string": "text", "empty string": "", "list": [], "list of text": ["x"], "object": {}, "object with text": {"a": "x"},
@@ -64,7 +66,6 @@ def wrong_values(schema):
         yield "beyond 2^53", 2**53
         yield "beyond 2^63", 2**64
         yield "beyond a double", 10**400
-        yield "minus", -1
         if "minimum" in schema and schema["minimum"] > -(2**53):
             yield "below the minimum", schema["minimum"] - 1
         if "maximum" in schema and schema["maximum"] < 2**53:
@@ -135,7 +136,8 @@ def test_every_field_of_every_request_with_a_wrong_value(mesh):
             for name, value in attempts:
                 answer = mesh.post(path, replaced(body, place, value))
                 asked += 1
-                if answer.status != 400 or spelled(place) not in answer.json["error"]:
+                named = name.startswith("beyond") or spelled(place) in answer.json["error"]
+                if answer.status != 400 or not named:
                     wrong.append(f"{template} {spelled(place)} = {name}: {answer!r}")
     assert asked > 500
     assert not wrong, f"{len(wrong)} of {asked}:\n" + "\n".join(wrong[:40])

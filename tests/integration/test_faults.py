@@ -282,8 +282,6 @@ def test_a_page_damaged_while_mesh_runs_is_an_error_not_a_crash(storage, mesh_fa
 @pytest.fixture
 def own_cluster(tmp_path):
     cluster = pg.Cluster(tmp_path / "own-pg")
-    tmp_path.chmod(0o755)
-    (tmp_path / "own-pg").mkdir()
     cluster.start()
     yield cluster
     cluster.stop()

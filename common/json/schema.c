@@ -55,9 +55,9 @@ static void put_field(struct buf *out, const struct json_field *f)
 	bool nullable = (f->flags & JSON_NULL_WHEN_ABSENT) != 0, described = true;
 
 	switch (f->type) {
-	case JSON_TEXT: /* a text of n bytes has at most n characters */
+	case JSON_TEXT: /* our limits are in bytes: n bytes are at most n characters, and at least n / 4 */
 		put_type(out, "string", nullable);
-		put_range(out, "minLength", f->min > 0, "maxLength", f->max);
+		put_range(out, "minLength", (f->min + 3) / 4, "maxLength", f->max);
 		break;
 	case JSON_FORM:
 		put_component(out, f->form->name, nullable);

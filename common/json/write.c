@@ -105,15 +105,9 @@ static void write_value(struct buf *out, const struct json_field *f, const void 
 	}
 }
 
-static void write_absent(struct buf *out, const struct json_field *f)
+static bool required_list(const struct json_field *f)
 {
-	buf_puts(out, f->type == JSON_LIST || f->type == JSON_TEXTS ? "[]" : "null");
-}
-
-static bool left_out_when_absent(const struct json_field *f)
-{
-	bool list = f->type == JSON_LIST || f->type == JSON_TEXTS;
-	return !(f->flags & JSON_NULL_WHEN_ABSENT) && !(list && (f->flags & JSON_REQUIRED));
+	return (f->type == JSON_LIST || f->type == JSON_TEXTS) && (f->flags & JSON_REQUIRED);
 }
 
 static bool knows(const struct json_message *m, struct str name)
@@ -150,7 +144,7 @@ static void write_object(struct buf *out, const struct order *o, const void *in,
 		const struct json_field *f = &o->m->fields[o->index[i]];
 		const void *member = (const char *)in + f->offset;
 		bool nothing = absent(f, member);
-		if (nothing && left_out_when_absent(f))
+		if (nothing && !required_list(f) && !(f->flags & JSON_NULL_WHEN_ABSENT))
 			continue;
 		if (!first)
 			buf_putc(out, ',');
@@ -159,7 +153,7 @@ static void write_object(struct buf *out, const struct order *o, const void *in,
 		buf_puts(out, f->name);
 		buf_puts(out, "\":");
 		if (nothing)
-			write_absent(out, f);
+			buf_puts(out, required_list(f) ? "[]" : "null");
 		else
 			write_value(out, f, member, o->canonical);
 	}

@@ -1,6 +1,5 @@
 """Fixtures of the integration tests. Every test runs on each storage asked for by --storage; every daemon is held to account when its test ends."""
 
-import collections
 import itertools
 import json
 import pathlib
@@ -8,12 +7,13 @@ import shutil
 import tempfile
 
 import pytest
-from tana_testing import daemon, pg
+from tana_testing import daemon, mesh, pg
 from tana_testing.mesh import Mesh
 
 
 def pytest_addoption(parser):
     parser.addoption("--storage", choices=("sqlite", "postgres", "both"), default="both", help="which databases the tests run on")
+    parser.addoption("--require-coverage", action="store_true", help="fail when an answer or a refusal that the OpenAPI document promises was never seen")
 
 
 def _storages(config):
@@ -69,9 +69,10 @@ def seen(shared, worker_id):
     """What answers were seen, kept for the coverage check of the whole run."""
     answers = []
     yield answers
-    counts = collections.Counter(answers)
+    document = next(iter(mesh.documents.values()), None)
+    promises = sorted(document.promises(), key=str) if document else []
     path = pathlib.Path(shared["folder"]) / f"seen-{worker_id}.json"
-    path.write_text(json.dumps([[*k, n] for k, n in counts.items()]))
+    path.write_text(json.dumps({"promises": promises, "seen": sorted(set(answers), key=str)}))
 
 
 @pytest.fixture
@@ -114,8 +115,8 @@ def mesh_factory(database, tmp_path, seen):
         pytest.fail("\n".join(problems), pytrace=False)
 
 
-@pytest.fixture
-def mesh(mesh_factory):
+@pytest.fixture(name="mesh")
+def running_mesh(mesh_factory):
     """A mesh with one sovereign key, as in production."""
     return mesh_factory()
 
@@ -124,3 +125,30 @@ def mesh(mesh_factory):
 def dev_mesh(mesh_factory):
     """A mesh under --dev: it takes the older signed forms."""
     return mesh_factory(dev=True)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Every answer that the OpenAPI document promises is one that some test provoked."""
+    if not config.getoption("--require-coverage") or hasattr(config, "workerinput"):
+        return
+    missing = _never_seen(pathlib.Path(config.stash[_shared]["folder"]))
+    if missing:
+        terminalreporter.section("promised by the OpenAPI document, never seen by a test", red=True)
+        for line in missing:
+            terminalreporter.line(line)
+
+
+def _never_seen(folder):
+    promises, seen = set(), set()
+    for path in folder.glob("seen-*.json"):
+        found = json.loads(path.read_text())
+        promises |= {tuple(x) for x in found["promises"]}
+        for method, template, status, code in found["seen"]:
+            seen.add((method, template, None, code) if code else (method, template, status, None))
+    return [f"{method} {template}: {code or status}" for method, template, status, code in sorted(promises - seen, key=str)]
+
+
+def pytest_sessionfinish(session):
+    config = session.config
+    if config.getoption("--require-coverage") and not hasattr(config, "workerinput") and _never_seen(pathlib.Path(config.stash[_shared]["folder"])):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -42,6 +42,7 @@ def test_metrics_do_not_grow_with_what_strangers_ask(mesh):
     for i in range(5):
         mesh.get(f"/nothing/{i}")
         mesh.get(f"/nodes/n{i}")
+    mesh.get("/metrics").expect(200)
     first = {(n, k) for n, v in prometheus.parse(mesh.get("/metrics").body.decode()).items() for k in v}
     for i in range(5, 50):
         mesh.get(f"/nothing/{i}")

@@ -18,7 +18,8 @@ DROP = object()
 
 _clock_lock = threading.Lock()
 _last = 0
-_documents = {}
+#: The OpenAPI document of each program tested, by its path.
+documents = {}
 
 
 def now():
@@ -96,9 +97,9 @@ class Mesh:
 
     def connect(self):
         self.client = Client(self.daemon.address, seen=self.seen)
-        if str(binary("meshd")) not in _documents:
-            _documents[str(binary("meshd"))] = Document(self.client.get("/openapi.json").expect(200))
-        self.client.document = _documents[str(binary("meshd"))]
+        if str(binary("meshd")) not in documents:
+            documents[str(binary("meshd"))] = Document(self.client.get("/openapi.json").expect(200))
+        self.client.document = documents[str(binary("meshd"))]
 
     @property
     def document(self):
@@ -320,5 +321,6 @@ class Mesh:
     def events(self, last_id=None, **kw):
         stream = EventStream(self.daemon.address, last_id=last_id, **kw)
         assert stream.status == 200, stream.status
+        self.seen.append(("GET", "/events", 200, None))
         with stream:
             yield stream

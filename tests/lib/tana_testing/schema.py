@@ -4,6 +4,11 @@ import re
 
 import jsonschema
 
+#: What the HTTP room, the body reader and the database can refuse on any path.
+ANYWHERE = {
+    "malformed_request", "malformed_parameter", "unexpected_body", "not_found", "method_not_allowed", "length_required", "too_large", "unsupported_media_type",
+    "expectation_failed", "overloaded", "shutting_down", "unavailable",
+}
 METHODS = ("get", "post", "put", "delete", "head", "options", "patch", "trace")
 
 
@@ -58,20 +63,15 @@ class Document:
             where = "/".join(str(p) for p in error.absolute_path)
             raise Violation(f"{what}: at '{where}': {error.message[:600]}")
 
-    def check_error(self, status, value, what):
-        """Any answer >= 400: the Error schema, with a code that the document lists."""
-        schema = self.doc["components"]["schemas"]["Error"]
-        self._check(schema, value, what)
-        for name in ("error", "code"):
-            if not isinstance(value.get(name), str) or not value[name]:
-                raise Violation(f"{what}: an error without '{name}': {value}")
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", value["code"]):
-            raise Violation(f"{what}: code is not snake_case: {value['code']!r}")
-        codes = self.follow(schema["properties"]["code"]).get("enum")
-        if codes is None or value["code"] not in codes:
-            raise Violation(f"{what}: code {value['code']!r} is not one of the document's")
+    def check_error(self, status, value, operation, what):
+        """Any answer >= 400: the Error schema, with a code that the operation lists or that any can give."""
+        self._check(self.doc["components"]["schemas"]["Error"], value, what)
+        if not value["error"] or not re.fullmatch(r"[a-z][a-z0-9_]*", value["code"]):
+            raise Violation(f"{what}: {value}")
         if status == 500:
             raise Violation(f"{what}: an internal error: {value}")
+        if value["code"] not in ANYWHERE and value["code"] not in (operation or {}).get("x-tana-errors", ()):
+            raise Violation(f"{what}: the document does not list the code {value['code']!r} there")
 
     def check(self, method, path, answer):
         """Raises Violation when the answer does not fit. Returns the route's template, or None for a path of no route."""
@@ -83,7 +83,7 @@ class Document:
         if answer.status >= 400 and method != "HEAD":
             if answer.media != "application/json":
                 raise Violation(f"{what}: an error of type {answer.media!r}: {answer.body[:200]!r}")
-            self.check_error(answer.status, answer.json, what)
+            self.check_error(answer.status, answer.json, operation, what)
         if operation is None:
             if answer.status not in (400, 404, 405, 413, 429, 503):
                 raise Violation(f"{what}: no such operation in the document")
@@ -102,3 +102,12 @@ class Document:
         if answer.media == "application/json":
             self._check(content[answer.media]["schema"], answer.json, what)
         return template
+
+    def promises(self):
+        """(METHOD, template, status, code) of everything an operation says it can answer: successes with code None, refusals by their codes."""
+        for method, template, operation in self.operations():
+            for status in operation["responses"]:
+                if status.isdigit() and int(status) < 400:
+                    yield method, template, int(status), None
+            for code in operation.get("x-tana-errors", ()):
+                yield method, template, None, code

@@ -72,13 +72,16 @@ struct http_route {
 
 struct http_options {
 	const char *service;           /* "mesh": metrics are tana_mesh_http_... */
+	const char *version, *commit;  /* for /info; NULL: not shown */
+	const char *description;       /* one sentence, for /openapi.json; NULL: none */
 	const char *listen;            /* HOST:PORT, [::1]:PORT; port 0 picks a free one */
 	const char *tls_cert, *tls_key; /* PEM files, both or neither */
 	int workers;                   /* threads; 0: one a core */
 	int connections_max;           /* all, streams included */
 	int connections_per_address;   /* loopback exempt */
 	int streams_max;
-	int64_t idle_timeout_ms;       /* keep-alive connections and slow requests */
+	int64_t idle_timeout_ms;       /* keep-alive connections and slow requests; a whole request header must be there in this time */
+	int64_t stream_comment_ms;     /* how often a quiet event stream gets a comment; 0: 15 s */
 	double rate_per_second;        /* writes an address */
 	int rate_burst;
 	bool rate_exempt_loopback;
@@ -98,7 +101,10 @@ struct http_options {
 MUST_CHECK struct http_server *http_server_start(const struct http_options *o, struct error *err);
 /* The bound address, "127.0.0.1:8190". */
 const char *http_server_address(const struct http_server *s);
-/* Stops accepting, answers what is under way (streams get a last comment and end), at most drain_ms, then frees everything. Later http_finish calls must not come. */
+/* Stops accepting, closes idle connections, answers what is under way (streams get a last comment and end) and waits for it, at most drain_ms. Requests that still come in on
+ * open connections get 503 shutting_down, except on HTTP_NOT_READY_OK routes. True when no connection is left, so that no http_finish is owed any more. */
+bool http_server_drain(struct http_server *s, int64_t drain_ms);
+/* Drains (unless that was done), cuts what is left and frees everything. Later http_finish calls must not come. */
 void http_server_stop(struct http_server *s, int64_t drain_ms);
 /* New limits while running. */
 void http_server_set_rate(struct http_server *s, double per_second, int burst);
@@ -136,7 +142,7 @@ struct http_reply *http_reply_error_code(struct http_request *r, enum error_code
 /* An error with further fields beside error/code/hint: `,"serverTime":123`. */
 struct http_reply *http_reply_error_extra(struct http_request *r, const struct error *err, struct str extra);
 struct http_reply *http_reply_empty(struct http_request *r, int status);
-/* Streams `size` bytes from offset of an open file; takes the descriptor. */
+/* Streams `size` bytes of an open file from its current offset; takes the descriptor. */
 struct http_reply *http_reply_file(struct http_request *r, int status, const char *content_type, int fd, uint64_t size);
 /* Streams a body of unknown length: `next` appends the next piece to *out and returns true while there is more to come; false ends it. *failed = true cuts the
  * connection, so that the client notices. `end` is called once. */

@@ -1,0 +1,129 @@
+/* The listener thread: accepts, counts, hands connections to the workers, and looks for connections whose time is up. */
+#include "listener.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "connection.h"
+#include "examine.h"
+
+enum {
+	ACCEPTED_AT_ONCE = 64,
+	PAUSE_MS = 100 /* without descriptors or memory, accepting again at once would only spin */
+};
+
+/* A connection above a limit: it gets told so, if its socket takes the text, and is closed. */
+static void refuse(struct http_server *s, int fd, const char *message)
+{
+	char id[HTTP_ID_SIZE], text[512], body[192];
+	request_make_id(s, id);
+	atomic_fetch_add_explicit(&s->refused_connections, 1, memory_order_relaxed);
+	int body_len = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":\"%s\"}", message, error_code_text(ERR_OVERLOADED));
+	int n = snprintf(text, sizeof(text),
+			 "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nX-Request-Id: %s\r\nRetry-After: 1\r\nConnection: close\r\n"
+			 "Content-Length: %d\r\n\r\n%s",
+			 id, body_len, body);
+	if (!s->o.tls_cert)
+		(void)send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)close(fd);
+}
+
+static struct worker *least_busy(struct http_server *s)
+{
+	struct worker *best = &s->workers[0];
+	for (size_t i = 1; i < s->worker_count; i++)
+		if (atomic_load(&s->workers[i].open) < atomic_load(&best->open))
+			best = &s->workers[i];
+	return best;
+}
+
+static void hand_over(struct http_server *s, int fd, const struct sockaddr *peer, socklen_t len)
+{
+	struct address_key key = address_key(peer);
+	bool counted = !address_is_loopback(peer);
+	if (atomic_load(&s->open) >= s->o.connections_max) {
+		refuse(s, fd, "there are too many connections");
+		return;
+	}
+	if (counted && !address_counts_add(s->by_address, key, s->o.connections_per_address)) {
+		refuse(s, fd, "there are too many connections from this address");
+		return;
+	}
+	struct worker *w = least_busy(s);
+	atomic_fetch_add(&s->open, 1);
+	atomic_fetch_add(&w->open, 1);
+	if (MHD_add_connection(w->mhd, fd, peer, len) != MHD_YES) /* which closes the descriptor */
+		connection_uncount(w, counted ? &key : NULL);
+}
+
+/* False when there is nothing more to accept for now; *pause: not for a while. */
+static bool accept_one(struct http_server *s, bool *pause)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	int fd = accept4(s->listen_fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0) {
+		hand_over(s, fd, (const struct sockaddr *)&peer, len);
+		return true;
+	}
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		struct error err;
+		error_errno(&err, ERR_OVERLOADED, errno, "no connection can be accepted");
+		log_warn("accepting pauses", LOG_S("cause", err.message), LOG_I("connections", atomic_load(&s->open)));
+		*pause = true;
+	}
+	return errno == EINTR || errno == ECONNABORTED;
+}
+
+void listener_wake(struct http_server *s)
+{
+	const uint64_t one = 1;
+	ssize_t n = write(s->wake_fd, &one, sizeof(one));
+	invariant(n == sizeof(one) || (n < 0 && errno == EAGAIN));
+}
+
+static void clear_wake(struct http_server *s)
+{
+	uint64_t n;
+	ssize_t rc = read(s->wake_fd, &n, sizeof(n));
+	invariant(rc == sizeof(n) || (rc < 0 && (errno == EAGAIN || errno == EINTR)));
+}
+
+static void stop_listening(struct http_server *s)
+{
+	if (s->listen_fd >= 0)
+		(void)close(s->listen_fd);
+	s->listen_fd = -1;
+}
+
+void *listener_main(void *server)
+{
+	struct http_server *s = server;
+	int64_t sweep_ms = s->o.idle_timeout_ms / 4 < SWEEP_MS ? s->o.idle_timeout_ms / 4 + 1 : SWEEP_MS;
+	int64_t swept_ms = 0;
+	bool paused = false;
+	while (!atomic_load(&s->listener_ends)) {
+		if (atomic_load(&s->draining))
+			stop_listening(s);
+		struct pollfd watch[2] = {{.fd = s->wake_fd, .events = POLLIN}, {.fd = paused ? -1 : s->listen_fd, .events = POLLIN}};
+		int timeout = paused ? PAUSE_MS : atomic_load(&s->open) > 0 ? (int)sweep_ms : -1;
+		int ready = poll(watch, 2, timeout);
+		invariant(ready >= 0 || errno == EINTR);
+		if (ready > 0 && watch[0].revents)
+			clear_wake(s);
+		paused = false;
+		for (int i = 0; ready > 0 && watch[1].revents && i < ACCEPTED_AT_ONCE && accept_one(s, &paused); i++)
+			;
+		if (clock_mono_ms() - swept_ms >= sweep_ms) {
+			connections_cut_late(s);
+			swept_ms = clock_mono_ms();
+		}
+	}
+	stop_listening(s);
+	return NULL;
+}

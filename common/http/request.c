@@ -1,0 +1,410 @@
+/*
+ * A request from its first line to its end. libmicrohttpd calls, always on the connection's worker thread:
+ *	request_begin	the request line is there
+ *	request_step	the header is there (nothing is answered yet: an answer now would cost the connection), then for each piece of the body, then once more
+ *			when it is complete, and again when a connection that slept is resumed
+ *	request_end	the answer is out, or the connection is gone
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "connection.h"
+#include "examine.h"
+
+/* ---- request objects are recycled: a worker needs as many as it has requests under way, not one a connection ---- */
+
+static void reset(struct http_request *r, struct connection *c)
+{
+	struct buf body = r->body, scratch = r->scratch;
+	memset(r, 0, offsetof(struct http_request, arena));
+	r->body = body;
+	r->scratch = scratch;
+	r->server = c->worker->server;
+	r->connection = c;
+	r->route_index = r->server->route_count;
+	r->later = (struct http_reply){.kind = REPLY_LATER, .request = r, .fd = -1};
+	r->arena = (struct arena){.next = r->room, .left = sizeof(r->room)};
+}
+
+static struct http_request *take_request(struct connection *c)
+{
+	struct worker *w = c->worker;
+	struct http_request *r = w->spare;
+	if (r) {
+		w->spare = r->next_spare;
+		w->spare_count--;
+	} else {
+		r = xmalloc(sizeof(*r));
+		r->body = r->scratch = (struct buf){0};
+	}
+	reset(r, c);
+	return r;
+}
+
+static void trim_buffer(struct buf *b)
+{
+	if (b->cap > KEPT_BUFFER_MAX)
+		buf_free(b);
+	else
+		buf_clear(b);
+}
+
+static void give_back_request(struct worker *w, struct http_request *r)
+{
+	arena_free(&r->arena);
+	if (w->spare_count == REQUESTS_SPARE_MAX) {
+		request_free(r);
+		return;
+	}
+	trim_buffer(&r->body);
+	trim_buffer(&r->scratch);
+	r->next_spare = w->spare;
+	w->spare = r;
+	w->spare_count++;
+}
+
+void request_free(struct http_request *r)
+{
+	buf_free(&r->body);
+	buf_free(&r->scratch);
+	free(r);
+}
+
+/* ---- phases and deadlines, for the listener ---- */
+
+static void set_deadline(struct connection *c, int64_t at_ms)
+{
+	atomic_store_explicit(&c->deadline_ms, at_ms, memory_order_relaxed);
+}
+
+static void set_phase(struct connection *c, enum connection_phase phase)
+{
+	atomic_store_explicit(&c->phase, phase, memory_order_release);
+}
+
+/* The next phase, unless the listener has cut the connection meanwhile. */
+static bool move_phase(struct connection *c, enum connection_phase from, enum connection_phase to)
+{
+	int expected = from;
+	return atomic_compare_exchange_strong(&c->phase, &expected, to);
+}
+
+/* Back to waiting. A connection that was cut stays so; the listener may be writing the request's cut_answer just now, holding the worker's lock. */
+static void leave_phase(struct connection *c)
+{
+	int phase = atomic_load(&c->phase);
+	while (phase != CONN_CUT && !atomic_compare_exchange_weak(&c->phase, &phase, CONN_WAITING))
+		;
+	if (phase == CONN_CUT) {
+		pthread_mutex_lock(&c->worker->lock);
+		pthread_mutex_unlock(&c->worker->lock);
+	}
+}
+
+/* ---- begin ---- */
+
+void *request_begin(void *server, const char *target, struct MHD_Connection *mc)
+{
+	(void)server;
+	struct connection *c = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+	struct http_request *r = take_request(c);
+	r->started_ns = clock_mono_ns();
+	r->target_seen = target;
+	struct str copy = arena_copy(&r->arena, str_from(target ? target : ""));
+	r->target = copy.p;
+	r->target_len = copy.n;
+	request_metrics_begin(r->server->metrics);
+	return r;
+}
+
+/* ---- body ---- */
+
+static enum MHD_Result answer(struct http_request *r, struct http_reply *reply)
+{
+	r->stage = STAGE_ANSWERED;
+	return answer_queue(r, reply);
+}
+
+static bool body_expected(const struct http_request *r)
+{
+	return r->body_announced > 0 || str_present(r->headers.transfer_encoding);
+}
+
+/* The refusal is answered when the body has gone by; if that takes too long, by connection_cut. */
+static void start_discarding(struct http_request *r, struct http_reply *refusal)
+{
+	struct connection *c = r->connection;
+	bool tls = r->server->o.tls_cert != NULL;
+	r->refusal = refusal;
+	r->stage = STAGE_DISCARD;
+	r->body_seen = 0;
+	buf_clear(&r->body);
+	c->cut_answer = body_expected(r) && !tls ? answer_as_bytes(r, refusal) : STR_NONE;
+	set_deadline(c, clock_mono_ms() + DISCARD_MS_MAX);
+	set_phase(c, CONN_DISCARDING);
+}
+
+static void start_reading(struct http_request *r)
+{
+	r->stage = STAGE_BODY;
+	r->body_started_ms = (body_expected(r) ? clock_mono_ns() : r->started_ns) / 1000000;
+	set_deadline(r->connection, r->body_started_ms + r->server->o.idle_timeout_ms);
+	set_phase(r->connection, CONN_READING);
+}
+
+static void take_body(struct http_request *r, const char *piece, size_t n)
+{
+	r->body_seen += n;
+	if (r->body_seen > r->route->body_max) {
+		start_discarding(r, http_reply_error_code(r, ERR_TOO_LARGE, "the body is larger than %zu bytes", r->route->body_max));
+		return;
+	}
+	if (r->body.cap == 0 && r->body_announced > n)
+		buf_reserve(&r->body, r->body_announced < BODY_ROOM_AHEAD ? (size_t)r->body_announced : BODY_ROOM_AHEAD);
+	buf_put(&r->body, piece, n);
+	/* A long body may take longer than the idle timeout, at a sensible speed. */
+	if (r->body_seen > BODY_BYTES_PER_S)
+		set_deadline(r->connection, r->body_started_ms + r->server->o.idle_timeout_ms + (int64_t)(r->body_seen / BODY_BYTES_PER_S) * 1000);
+}
+
+static enum MHD_Result discard(struct http_request *r, size_t n)
+{
+	r->body_seen += n;
+	if (n > 0) {
+		if (r->body_seen > DISCARD_BYTES_MAX && atomic_load(&r->connection->phase) == CONN_DISCARDING)
+			connection_cut(r->connection, clock_mono_ms());
+		return MHD_YES; /* after a cut too: closing on unread bytes would make the client miss the answer */
+	}
+	if (!move_phase(r->connection, CONN_DISCARDING, CONN_ANSWERING))
+		return MHD_NO;
+	return answer(r, r->refusal);
+}
+
+/* ---- the handler, and answers that come later ---- */
+
+static enum MHD_Result sleep_until_finished(struct http_request *r)
+{
+	struct connection *c = r->connection;
+	int running = LATER_RUNNING;
+	r->stage = STAGE_LATER;
+	if (atomic_load(&c->later) == LATER_FINISHED)
+		return answer(r, r->finished);
+	MHD_suspend_connection(c->mhd);
+	/* From here the request is the finisher's, unless it was quicker than we. */
+	if (!atomic_compare_exchange_strong(&c->later, &running, LATER_SUSPENDED)) {
+		MHD_resume_connection(c->mhd);
+	} else if (atomic_load(&r->server->stopping)) {
+		int suspended = LATER_SUSPENDED;
+		if (atomic_compare_exchange_strong(&c->later, &suspended, LATER_ABORTED))
+			MHD_resume_connection(c->mhd);
+	}
+	return MHD_YES;
+}
+
+static enum MHD_Result call_handler(struct http_request *r)
+{
+	struct connection *c = r->connection;
+	if (!move_phase(c, CONN_READING, CONN_ANSWERING))
+		return MHD_NO;
+	set_deadline(c, INT64_MAX);
+	atomic_store(&c->later, LATER_RUNNING);
+	struct http_reply *reply = r->route->handler(r);
+	invariant(reply);
+	if (reply->kind == REPLY_LATER)
+		return sleep_until_finished(r);
+	return answer(r, reply);
+}
+
+static enum MHD_Result wake_up(struct http_request *r)
+{
+	if (atomic_load(&r->connection->later) != LATER_FINISHED)
+		return MHD_NO;
+	return answer(r, r->finished);
+}
+
+struct http_reply *http_reply_later(struct http_request *r)
+{
+	return &r->later; /* ready since the request began: whoever finishes may be using the arena already */
+}
+
+void http_finish(struct http_request *r, struct http_reply *reply)
+{
+	struct connection *c = r->connection;
+	struct MHD_Connection *mc = c->mhd;
+	invariant(reply && reply->kind != REPLY_LATER && reply->request == r);
+	r->finished = reply;
+	if (atomic_exchange(&c->later, LATER_FINISHED) == LATER_SUSPENDED)
+		MHD_resume_connection(mc);
+}
+
+/* ---- step ---- */
+
+static enum MHD_Result header_complete(struct http_request *r, const char *method, const char *version)
+{
+	bool close_now;
+	r->method = method;
+	r->head = strcmp(method, "HEAD") == 0;
+	struct http_reply *refusal = request_examine(r, version, &close_now);
+	if (!refusal) {
+		start_reading(r);
+		return MHD_YES;
+	}
+	refusal->close_after |= close_now;
+	if (close_now || str_present(r->headers.expect)) {
+		set_phase(r->connection, CONN_ANSWERING);
+		set_deadline(r->connection, INT64_MAX);
+		return answer(r, refusal);
+	}
+	start_discarding(r, refusal);
+	return MHD_YES;
+}
+
+enum MHD_Result request_step(void *server, struct MHD_Connection *mc, const char *url, const char *method, const char *version, const char *upload,
+			     size_t *upload_size, void **request)
+{
+	(void)server, (void)mc, (void)url;
+	struct http_request *r = *request;
+	size_t n = *upload_size;
+	*upload_size = 0;
+	switch (r->stage) {
+	case STAGE_HEADER:
+		return header_complete(r, method, version);
+	case STAGE_BODY:
+		if (n == 0)
+			return call_handler(r);
+		take_body(r, upload, n);
+		return MHD_YES;
+	case STAGE_DISCARD:
+		return discard(r, n);
+	case STAGE_LATER:
+		return wake_up(r);
+	case STAGE_ANSWERED:
+		break; /* only while the daemon stops, which takes no answers any more */
+	}
+	return MHD_NO;
+}
+
+/* ---- end ---- */
+
+static void log_access(const struct http_request *r, int64_t duration_ns)
+{
+	switch (r->server->o.access_log) {
+	case ACCESS_LOG_OFF:
+		return;
+	case ACCESS_LOG_ERRORS:
+		if (r->status < 400)
+			return;
+		break;
+	case ACCESS_LOG_ALL:
+		break;
+	}
+	log_info("request", LOG_S("method", r->method ? r->method : "-"), LOG_STR("target", str_of(r->target, r->target_len)), LOG_I("status", r->status),
+		 LOG_I("bytes", (int64_t)r->answer_bytes), LOG_I("us", duration_ns / 1000), LOG_S("peer", r->connection->peer), LOG_S("request_id", r->id));
+}
+
+void request_end(void *server, struct MHD_Connection *mc, void **request, enum MHD_RequestTerminationCode how)
+{
+	(void)server, (void)how;
+	struct http_request *r = *request;
+	if (!r)
+		return;
+	*request = NULL;
+	struct connection *c = r->connection;
+	int64_t now_ns = clock_mono_ns(), duration_ns = now_ns - r->started_ns;
+	bool stream = r->route && (r->route->flags & HTTP_STREAM);
+	if (r->status == 0) { /* refused by libmicrohttpd itself, or never answered */
+		const union MHD_ConnectionInfo *info = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_HTTP_STATUS);
+		r->status = info ? (int)info->http_status : 0;
+	}
+	request_metrics_end(r->server->metrics, r->route_index, r->head, r->status, stream ? -1 : duration_ns);
+	log_access(r, duration_ns);
+	for (struct http_reply *reply = r->replies; reply; reply = reply->next)
+		reply_release(reply);
+	atomic_store(&c->later, LATER_NONE);
+	set_deadline(c, now_ns / 1000000 + r->server->o.idle_timeout_ms);
+	leave_phase(c);
+	give_back_request(c->worker, r);
+}
+
+/* ---- what handlers ask ---- */
+
+void *http_ctx(const struct http_request *r)
+{
+	return r->server->o.ctx;
+}
+
+struct arena *http_arena(struct http_request *r)
+{
+	return &r->arena;
+}
+
+const struct http_route *http_route_of(const struct http_request *r)
+{
+	return r->route;
+}
+
+const char *http_request_id(const struct http_request *r)
+{
+	return r->id;
+}
+
+struct str http_body(const struct http_request *r)
+{
+	return buf_str(&r->body);
+}
+
+struct str http_path_arg(const struct http_request *r, int n)
+{
+	invariant(n >= 0 && (size_t)n < r->arg_count);
+	return r->args[n];
+}
+
+struct str http_header(const struct http_request *r, const char *name)
+{
+	return str_from(MHD_lookup_connection_value(r->connection->mhd, MHD_HEADER_KIND, name));
+}
+
+bool http_from_loopback(const struct http_request *r)
+{
+	return r->connection->loopback;
+}
+
+const char *http_peer(const struct http_request *r)
+{
+	return r->connection->peer;
+}
+
+static void require_declared(const struct http_request *r, const char *name)
+{
+	const struct http_param *p = r->route->params;
+	while (p && p->name && strcmp(p->name, name) != 0)
+		p++;
+	invariant(p && p->name);
+}
+
+struct str http_query_text(const struct http_request *r, const char *name, size_t nth)
+{
+	require_declared(r, name);
+	for (size_t i = 0; i < r->uri.param_count; i++)
+		if (str_is(r->uri.params[i].name, name) && nth-- == 0)
+			return r->uri.params[i].value;
+	return STR_NONE;
+}
+
+bool http_query_int(const struct http_request *r, const char *name, int64_t fallback, int64_t *out)
+{
+	struct str s = http_query_text(r, name, 0);
+	*out = fallback;
+	return !str_present(s) || str_to_int64(s, out);
+}
+
+bool http_read_body(struct http_request *r, const struct json_message *m, void *out, struct http_reply **reply)
+{
+	struct error err;
+	if (json_read_text(http_body(r), m, out, &r->arena, &err))
+		return true;
+	*reply = http_reply_error(r, &err);
+	return false;
+}

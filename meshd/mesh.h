@@ -14,7 +14,8 @@
 struct mesh_config {
 	const char *db_url;
 	const char *data_dir;
-	struct str network;
+	const char *coordinator_key_file; /* NULL: coordinator-key.json in data_dir */
+	struct str network;               /* absent: not given (audits take the database's) */
 	struct mesh_limits limits;
 	int64_t heartbeat_timeout_ms; /* active without a heartbeat for this long: offline */
 	int64_t heartbeat_window_ms;  /* how far a heartbeat's own time may lie from ours */
@@ -41,12 +42,15 @@ struct mesh {
 	struct mesh_snapshot_maker *snapshots;
 };
 
-/* Reads the options into *m and opens database and keys, as every command but --help needs. `create`: a missing database is made and migrated, a missing coordinator key
- * is made; otherwise both are errors. On failure mesh_close may be called all the same. */
+/* Reads the options into *m; opens nothing. mesh_close may be called after a failure of this or of what follows. */
 MUST_CHECK bool mesh_configure(struct mesh *m, const struct invocation *in, struct error *err);
-MUST_CHECK bool mesh_open(struct mesh *m, bool create, struct error *err);
-/* Names the first sovereign keys of an empty registry; keys that come later go through POST /sovereign/add. */
+/* For serving and init: the data directory, the database (made and migrated when missing), the coordinator's key (made when missing). Refuses a database of another network or
+ * of another coordinator key. */
+MUST_CHECK bool mesh_open(struct mesh *m, struct error *err);
+/* Names the first sovereign keys of a registry that has none; keys that come later go through POST /sovereign/add. */
 MUST_CHECK bool mesh_bootstrap_sovereigns(struct mesh *m, const struct invocation *in, struct error *err);
+/* For audits: only reads. Who the coordinator is comes from its key file where there is one, from the database otherwise; the network likewise. Close with db_close. */
+MUST_CHECK struct db_conn *mesh_open_to_read(struct mesh *m, struct error *err);
 void mesh_close(struct mesh *m);
 
 /* The state a change is judged against, with this coordinator's limits; `now` and `entry` are the caller's. */

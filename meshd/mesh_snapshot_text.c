@@ -133,7 +133,7 @@ static bool write_nodes(struct snapshot_text *t, bool *more, struct error *err)
 		if (id.n >= sizeof(t->after))
 			ok = error_set(err, ERR_CORRUPT, "A node's id cannot be read; run `meshd verify`.");
 		else
-			memcpy(t->after, arena_strdup(&arena, id.p), id.n + 1);
+			memcpy(t->after, id.p, id.n + 1); /* arena copies end in NUL */
 	}
 	*more = count == PAGE;
 	arena_free(&arena);

@@ -160,27 +160,33 @@ static bool in_chain(const struct key_chain *c, struct str key)
 	return false;
 }
 
-static bool check_invite_use(struct checking *k, const struct mesh_snapshot_node *node, const struct mesh_statement *registration,
-			     const struct mesh_statement *invite)
+/* The registration that used the invite need not be the present one: it is kept beside it. */
+/* The registration that used the invite: the node's own, signed by a key of its chain, with the invite's signature inside. */
+static bool check_invite_use(struct checking *k, const struct mesh_snapshot_node *node, const struct key_chain *chain, const struct mesh_statement *invite)
 {
-	const struct mesh_invite_use *use = registration->registration.invite;
-	if (!use || !str_equal(use->public_key, invite->public_key))
+	struct mesh_statement st;
+	const struct mesh_evidence *e = node->invite_use;
+	if (e && !open_evidence(k, e, node->id.p, &st))
+		return false;
+	const struct mesh_invite_use *use = e && st.kind == STATEMENT_REGISTER_FULL ? st.registration.invite : NULL;
+	bool fits = use && str_equal(use->public_key, invite->public_key) && str_equal(st.node_id, node->id) && str_equal(st.public_key, e->public_key) &&
+		    in_chain(chain, st.public_key);
+	if (!fits)
 		return error_set(k->err, ERR_BAD_SIGNATURE, "%.*s does not show that it used the invite it was admitted by.", STR_ARG(node->id));
 	struct buf message = {0};
-	mesh_message_invite_use(&message, k->doc->network, registration->node_id, registration->public_key);
+	mesh_message_invite_use(&message, k->doc->network, st.node_id, st.public_key);
 	bool ok = signed_by("an invite's use", buf_str(&message), use->public_key, use->signature, k->err);
 	buf_free(&message);
 	return ok;
 }
 
-static bool check_admission(struct checking *k, const struct mesh_snapshot_node *node, const struct key_chain *chain,
-			    const struct mesh_statement *registration, struct mesh_peer *peer)
+static bool check_admission(struct checking *k, const struct mesh_snapshot_node *node, const struct key_chain *chain, struct mesh_peer *peer)
 {
 	struct mesh_statement st;
 	if (!open_evidence(k, node->admission, node->id.p, &st))
 		return false;
 	if (st.kind == STATEMENT_INVITE) {
-		if (!check_invite_use(k, node, registration, &st))
+		if (!check_invite_use(k, node, chain, &st))
 			return false;
 	} else if (st.kind != STATEMENT_DECISION || st.action != MESH_APPROVE || !str_equal(st.node_id, node->id) || !in_chain(chain, st.public_key)) {
 		return error_set(k->err, ERR_BAD_SIGNATURE, "The admission of %.*s is for something else.", STR_ARG(node->id));
@@ -234,7 +240,7 @@ static bool check_node(struct checking *k, const struct mesh_snapshot_node *node
 		return false;
 	if (!str_present(peer->role))
 		peer->role = STR_LIT("validator");
-	return check_admission(k, node, &chain, &st, peer);
+	return check_admission(k, node, &chain, peer);
 }
 
 /* The document itself: whose, for which network, still good? */

@@ -86,7 +86,7 @@ static const struct json_field health_rows[] = {
 	F_BOOL(struct mesh_health, healthy, "healthy", JSON_REQUIRED, "Whether the service answered the node's last check."),
 	F_TIME(struct mesh_health, last_check, "lastCheck", JSON_REQUIRED, "When the node last checked it."),
 };
-JSON_MESSAGE(mesh_health_message, "Health", struct mesh_health, health_rows);
+JSON_MESSAGE(mesh_health_message, "ServiceHealth", struct mesh_health, health_rows);
 
 static const struct json_field heartbeat_rows[] = {
 	F_FORM(struct mesh_heartbeat, node_id, "nodeId", JSON_REQUIRED, &form_node_id, "The node that reports."),
@@ -360,7 +360,8 @@ static const struct json_field snapshot_node_rows[] = {
 	F_OBJECT(struct mesh_snapshot_node, registration, "registration", JSON_REQUIRED, &mesh_evidence_message, "The node's signed registration."),
 	F_LIST(struct mesh_snapshot_node, rotations, "rotations", JSON_REQUIRED, 0, &mesh_evidence_message, "Its changes of key, in order."),
 	F_OBJECT(struct mesh_snapshot_node, admission, "admission", JSON_REQUIRED, &mesh_evidence_message,
-		 "The sovereign's approval, or the invite that the registration used."),
+		 "The sovereign's approval, or the invite that a registration used."),
+	F_OBJECT(struct mesh_snapshot_node, invite_use, "inviteUse", 0, &mesh_evidence_message, "With an invite: the registration that used it."),
 	F_ANY(struct mesh_snapshot_node, details, "details", 0, "Fields of a short registration, which no signature of the node covers."),
 };
 JSON_MESSAGE(mesh_snapshot_node_message, "SnapshotNode", struct mesh_snapshot_node, snapshot_node_rows);

@@ -226,6 +226,7 @@ struct mesh_snapshot_node { /* {id, publicKey, registration, rotations:[], admis
 	struct mesh_evidence *registration;
 	struct json_list rotations; /* struct mesh_evidence */
 	struct mesh_evidence *admission; /* the approval, or the invite */
+	struct mesh_evidence *invite_use; /* with an invite: the registration that used it; NULL otherwise */
 	struct str details; /* unsigned fields of a short registration */
 };
 struct mesh_snapshot {

@@ -152,7 +152,7 @@ static struct http_reply *stream_active(struct http_request *r, const char *open
 	s->role = role;
 	s->form = form;
 	s->write = write;
-	return http_reply_stream(r, 200, NULL, stream_next, free, s);
+	return http_reply_stream(r, 200, "application/json", stream_next, free, s);
 }
 
 static void write_topology_node(struct buf *out, const struct mesh_node *n)

@@ -31,6 +31,7 @@ struct mesh_snapshot_maker {
 	struct worker *worker;
 	pthread_mutex_t lock;
 	struct waiting *waiting; /* under lock */
+	bool quiet;              /* under lock: nobody is taken on any more */
 	struct document kept;    /* the worker's */
 };
 
@@ -120,7 +121,7 @@ static struct http_reply *reply_with(struct http_request *r, const struct docume
 		return http_reply_error_code(r, ERR_UNAVAILABLE, "The snapshot cannot be opened now: too many files are open.");
 	char tag[32];
 	snprintf(tag, sizeof(tag), "\"%" PRId64 "-%" PRIx64 "\"", d->version, (uint64_t)d->issued);
-	return http_reply_etag(r, http_reply_file(r, 200, NULL, fd, d->size), tag);
+	return http_reply_etag(r, http_reply_file(r, 200, "application/json", fd, d->size), tag);
 }
 
 static int64_t maker_turn(void *arg)
@@ -155,13 +156,16 @@ struct http_reply *api_snapshot(struct http_request *r)
 	struct mesh *m = http_ctx(r);
 	struct mesh_snapshot_maker *s = m->snapshots;
 	struct waiting *w = arena_alloc(http_arena(r), sizeof(*w));
-	struct http_reply *later = http_reply_later(r);
+	struct http_reply *later = NULL;
 	pthread_mutex_lock(&s->lock);
-	*w = (struct waiting){.request = r, .next = s->waiting};
-	s->waiting = w;
+	if (!s->quiet) {
+		later = http_reply_later(r);
+		*w = (struct waiting){.request = r, .next = s->waiting};
+		s->waiting = w;
+		worker_wake(s->worker);
+	}
 	pthread_mutex_unlock(&s->lock);
-	worker_wake(s->worker);
-	return later;
+	return later ? later : http_reply_error_code(r, ERR_SHUTTING_DOWN, "The coordinator is stopping.");
 }
 
 struct mesh_snapshot_maker *mesh_snapshot_start(struct mesh *m)
@@ -174,12 +178,23 @@ struct mesh_snapshot_maker *mesh_snapshot_start(struct mesh *m)
 	return s;
 }
 
+void mesh_snapshot_quiesce(struct mesh_snapshot_maker *s)
+{
+	if (!s || !s->worker)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->quiet = true;
+	pthread_mutex_unlock(&s->lock);
+	worker_stop(s->worker);
+	s->worker = NULL;
+	maker_turn(s); /* who came in after the last turn */
+}
+
 void mesh_snapshot_stop(struct mesh_snapshot_maker *s)
 {
 	if (!s)
 		return;
-	worker_stop(s->worker);
-	maker_turn(s); /* who came in between the last turn and the stop */
+	mesh_snapshot_quiesce(s);
 	if (s->kept.fd >= 0)
 		close(s->kept.fd);
 	pthread_mutex_destroy(&s->lock);

@@ -11,7 +11,9 @@
 #include "mesh.h"
 
 struct mesh_snapshot_maker *mesh_snapshot_start(struct mesh *m);
-/* Answers who still waits, ends the thread. NULL is allowed. */
+/* Answers who still waits, ends the thread; who asks later is refused. NULL is allowed. */
+void mesh_snapshot_quiesce(struct mesh_snapshot_maker *s);
+/* Frees it, when the server is gone. NULL is allowed. */
 void mesh_snapshot_stop(struct mesh_snapshot_maker *s);
 
 #endif

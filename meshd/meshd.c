@@ -87,14 +87,14 @@ static void mesh_quiesce(void *state)
 	struct mesh *m = state;
 	mesh_watch_stop(m->watch);
 	m->watch = NULL;
-	mesh_snapshot_stop(m->snapshots);
-	m->snapshots = NULL;
+	mesh_snapshot_quiesce(m->snapshots);
 }
 
 static void mesh_stop(void *state)
 {
 	struct mesh *m = state;
 	mesh_quiesce(m);
+	mesh_snapshot_stop(m->snapshots);
 	mesh_feed_stop(m->feed);
 	if (m->hub)
 		sse_hub_free(m->hub);

@@ -83,8 +83,7 @@ void connection_cut(struct connection *c, int64_t now_ms)
 	(void)shutdown(c->fd, SHUT_RDWR);
 }
 
-/* `each` for every connection, with its worker's lock held: none is freed and no descriptor closed meanwhile. */
-static void for_each(struct http_server *s, void (*each)(struct connection *c, int64_t now_ms))
+void connections_each(struct http_server *s, void (*each)(struct connection *c, int64_t now_ms))
 {
 	int64_t now_ms = clock_mono_ms();
 	for (size_t i = 0; i < s->worker_count; i++) {
@@ -104,7 +103,7 @@ static void cut_if_late(struct connection *c, int64_t now_ms)
 
 void connections_cut_late(struct http_server *s)
 {
-	for_each(s, cut_if_late);
+	connections_each(s, cut_if_late);
 }
 
 static void cut_if_idle(struct connection *c, int64_t now_ms)
@@ -116,18 +115,5 @@ static void cut_if_idle(struct connection *c, int64_t now_ms)
 
 void connections_cut_idle(struct http_server *s)
 {
-	for_each(s, cut_if_idle);
-}
-
-static void abort_later(struct connection *c, int64_t now_ms)
-{
-	(void)now_ms;
-	int suspended = LATER_SUSPENDED;
-	if (atomic_compare_exchange_strong(&c->later, &suspended, LATER_ABORTED))
-		MHD_resume_connection(c->mhd);
-}
-
-void connections_abort_later(struct http_server *s)
-{
-	for_each(s, abort_later);
+	connections_each(s, cut_if_idle);
 }

@@ -17,14 +17,10 @@
 
 static void reset(struct http_request *r, struct connection *c)
 {
-	struct buf body = r->body, scratch = r->scratch;
-	memset(r, 0, offsetof(struct http_request, arena));
-	r->body = body;
-	r->scratch = scratch;
+	memset(r, 0, offsetof(struct http_request, body));
 	r->server = c->worker->server;
 	r->connection = c;
 	r->route_index = r->server->route_count;
-	r->later = (struct http_reply){.kind = REPLY_LATER, .request = r, .fd = -1};
 	r->arena = (struct arena){.next = r->room, .left = sizeof(r->room)};
 }
 
@@ -38,6 +34,8 @@ static struct http_request *take_request(struct connection *c)
 	} else {
 		r = xmalloc(sizeof(*r));
 		r->body = r->scratch = (struct buf){0};
+		r->later = (struct http_reply){.kind = REPLY_LATER, .request = r, .fd = -1};
+		r->uri = (struct uri){0};
 	}
 	reset(r, c);
 	return r;
@@ -121,7 +119,7 @@ void *request_begin(void *server, const char *target, struct MHD_Connection *mc)
 
 /* ---- body ---- */
 
-static enum MHD_Result answer(struct http_request *r, struct http_reply *reply)
+enum MHD_Result request_answer(struct http_request *r, struct http_reply *reply)
 {
 	r->stage = STAGE_ANSWERED;
 	return answer_queue(r, reply);
@@ -179,29 +177,10 @@ static enum MHD_Result discard(struct http_request *r, size_t n)
 	}
 	if (!move_phase(r->connection, CONN_DISCARDING, CONN_ANSWERING))
 		return MHD_NO;
-	return answer(r, r->refusal);
+	return request_answer(r, r->refusal);
 }
 
-/* ---- the handler, and answers that come later ---- */
-
-static enum MHD_Result sleep_until_finished(struct http_request *r)
-{
-	struct connection *c = r->connection;
-	int running = LATER_RUNNING;
-	r->stage = STAGE_LATER;
-	if (atomic_load(&c->later) == LATER_FINISHED)
-		return answer(r, r->finished);
-	MHD_suspend_connection(c->mhd);
-	/* From here the request is the finisher's, unless it was quicker than we. */
-	if (!atomic_compare_exchange_strong(&c->later, &running, LATER_SUSPENDED)) {
-		MHD_resume_connection(c->mhd);
-	} else if (atomic_load(&r->server->stopping)) {
-		int suspended = LATER_SUSPENDED;
-		if (atomic_compare_exchange_strong(&c->later, &suspended, LATER_ABORTED))
-			MHD_resume_connection(c->mhd);
-	}
-	return MHD_YES;
-}
+/* ---- handler ---- */
 
 static enum MHD_Result call_handler(struct http_request *r)
 {
@@ -213,30 +192,8 @@ static enum MHD_Result call_handler(struct http_request *r)
 	struct http_reply *reply = r->route->handler(r);
 	invariant(reply);
 	if (reply->kind == REPLY_LATER)
-		return sleep_until_finished(r);
-	return answer(r, reply);
-}
-
-static enum MHD_Result wake_up(struct http_request *r)
-{
-	if (atomic_load(&r->connection->later) != LATER_FINISHED)
-		return MHD_NO;
-	return answer(r, r->finished);
-}
-
-struct http_reply *http_reply_later(struct http_request *r)
-{
-	return &r->later; /* ready since the request began: whoever finishes may be using the arena already */
-}
-
-void http_finish(struct http_request *r, struct http_reply *reply)
-{
-	struct connection *c = r->connection;
-	struct MHD_Connection *mc = c->mhd;
-	invariant(reply && reply->kind != REPLY_LATER && reply->request == r);
-	r->finished = reply;
-	if (atomic_exchange(&c->later, LATER_FINISHED) == LATER_SUSPENDED)
-		MHD_resume_connection(mc);
+		return request_sleep(r);
+	return request_answer(r, reply);
 }
 
 /* ---- step ---- */
@@ -255,7 +212,7 @@ static enum MHD_Result header_complete(struct http_request *r, const char *metho
 	if (close_now || str_present(r->headers.expect)) {
 		set_phase(r->connection, CONN_ANSWERING);
 		set_deadline(r->connection, INT64_MAX);
-		return answer(r, refusal);
+		return request_answer(r, refusal);
 	}
 	start_discarding(r, refusal);
 	return MHD_YES;
@@ -279,7 +236,7 @@ enum MHD_Result request_step(void *server, struct MHD_Connection *mc, const char
 	case STAGE_DISCARD:
 		return discard(r, n);
 	case STAGE_LATER:
-		return wake_up(r);
+		return request_wake_up(r);
 	case STAGE_ANSWERED:
 		break; /* only while the daemon stops, which takes no answers any more */
 	}

@@ -1,6 +1,6 @@
 /*
  * What the server's files share. Reading order: server.c (life cycle), listener.c (accepting, deadlines), connection.c, request.c (a request from
- * its first line to its end), examine.c (what its header says), reply.c and answer.c (replies and how they leave), sse.c (streams), builtin.c, request_metrics.c.
+ * its first line to its end), examine.c (what its header says), later.c (deferred answers), reply.c and answer.c (replies and how they leave), sse.c (streams), builtin.c, request_metrics.c.
  *
  * Threads. Each worker is one libmicrohttpd daemon with one thread and one epoll set; a connection belongs to one worker for life, and everything of a
  * connection or request without a lock or `_Atomic` is its worker's alone. The listener thread accepts and hands connections to the worker
@@ -64,6 +64,7 @@ struct connection {
 	int fd;
 	_Atomic int phase;              /* enum connection_phase */
 	_Atomic int later;              /* enum later_state of the request under way */
+	struct connection *next_finished; /* in the worker's list of those */
 	_Atomic int64_t deadline_ms;    /* monotonic; INT64_MAX: none */
 	struct str cut_answer;          /* CONN_DISCARDING: what to write when the deadline comes first; set before the phase */
 	struct address_key address;
@@ -77,6 +78,7 @@ struct worker {
 	_Atomic int open;               /* connections given to it */
 	pthread_mutex_t lock;           /* the list; and no descriptor in it is closed while it is held */
 	struct connection *connections;
+	_Atomic(struct connection *) finished; /* sleeping connections whose answers are ready, the last first: see later.c */
 	struct http_request *spare;     /* the worker thread's own */
 	int spare_count;
 };
@@ -156,30 +158,31 @@ struct http_request {
 	struct http_server *server;
 	struct connection *connection;
 	enum request_stage stage;
-	const char *method;
 	bool head;                 /* HEAD, answered by GET's handler */
+	const char *method;
 	const char *target_seen;   /* libmicrohttpd's own text of the target, for the check for NUL only */
 	const char *target;        /* a copy, as it came: for the log */
 	size_t target_len;
-	struct uri uri;
 	const struct http_route *route; /* NULL: none found */
 	size_t route_index;        /* server->route_count when none was found */
-	struct str args[ROUTER_ARGS_MAX];
-	size_t arg_count;
 	struct request_headers headers;
 	uint64_t body_announced;   /* Content-Length; 0 when chunked */
 	uint64_t body_seen;        /* bytes so far, kept or discarded */
 	int64_t body_started_ms;
-	struct buf body;           /* kept between requests */
-	struct buf scratch;        /* JSON of the reply; kept between requests */
 	struct http_reply *refusal; /* answered when the body has gone by */
 	struct http_reply *replies; /* all that were made; released with the request */
 	struct http_reply *finished; /* by http_finish */
-	struct http_reply later;   /* what http_reply_later returns */
-	char id[HTTP_ID_SIZE];
 	int64_t started_ns;
 	int status;                /* of the answer queued; 0: none yet */
 	uint64_t answer_bytes;     /* of the body */
+	size_t arg_count;
+	char id[HTTP_ID_SIZE];
+	/* Up to here a new request begins with zeros. */
+	struct buf body;           /* kept between requests, and so is scratch */
+	struct buf scratch;        /* JSON of the reply */
+	struct http_reply later;   /* what http_reply_later returns */
+	struct uri uri;
+	struct str args[ROUTER_ARGS_MAX];
 	struct arena arena;
 	alignas(max_align_t) unsigned char room[REQUEST_ROOM];
 };
@@ -190,6 +193,13 @@ enum MHD_Result request_step(void *server, struct MHD_Connection *mc, const char
 			     size_t *upload_size, void **request);
 void request_end(void *server, struct MHD_Connection *mc, void **request, enum MHD_RequestTerminationCode how);
 void request_free(struct http_request *r);
+
+/* later.c: deferred answers. */
+enum MHD_Result request_sleep(struct http_request *r);   /* the handler returned http_reply_later() */
+enum MHD_Result request_wake_up(struct http_request *r); /* the connection was resumed */
+/* Gives up on deferred answers: their connections are resumed, and close. After `stopping` was set. */
+void connections_abort_later(struct http_server *s);
+enum MHD_Result request_answer(struct http_request *r, struct http_reply *reply);
 
 /* reply.c */
 struct http_reply *reply_events(struct http_request *r, struct sse_stream *stream);

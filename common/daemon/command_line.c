@@ -1,6 +1,6 @@
 #include "command_line.h"
 
-#include <stdlib.h>
+#include <limits.h>
 
 #include "suggest.h"
 #include "table.h"
@@ -102,33 +102,43 @@ static bool is_group(const struct program *p, struct str prefix)
 	return false;
 }
 
+/* Compares a word of the command's path with what was typed; *shown is how much of the path to suggest. */
+static void consider_word(struct suggestion *s, const struct command *c, size_t from, size_t *shown)
+{
+	char word[SUGGEST_MAX + 1];
+	size_t n = strcspn(c->path + from, " ");
+	const char *before = s->best;
+	if (n >= sizeof(word))
+		return;
+	memcpy(word, c->path + from, n);
+	word[n] = '\0';
+	unsigned distance = s->best ? s->distance : UINT_MAX;
+	suggest_consider(s, word);
+	if (s->best && s->distance < distance) {
+		s->best = c->path;
+		*shown = from + n;
+	} else {
+		s->best = before;
+	}
+}
+
+/* The nearest word that may follow the group; else the nearest last word of any command, for `register` without its `mesh`. */
 static bool unknown_command(const struct program *p, struct str group, struct str typed, struct error *err)
 {
-	struct suggestion whole = suggest_for(typed);
+	size_t start = group.n ? group.n + 1 : 0, shown = 0;
+	struct suggestion near = suggest_for(str_of(typed.p + start, typed.n - start));
 	const struct command *c;
 	error_set(err, ERR_USAGE, "unknown command \"%.*s\"", STR_ARG(typed));
 	for (size_t i = 0; (c = table_command(p, i)); i++)
-		if (!command_hidden(c))
-			suggest_consider(&whole, c->path);
-	if (whole.best)
-		return error_hint(err, "did you mean `%s %s`?", p->name, whole.best);
-	/* A group's name mistyped: "mehs", or "mehs list". */
-	struct str first = str_of(typed.p, strcspn(typed.p, " "));
-	struct suggestion word = suggest_for(first);
-	for (size_t i = 0; group.n == 0 && (c = table_command(p, i)); i++) {
-		char name[SUGGEST_MAX];
-		size_t n = strcspn(c->path, " ");
-		if (command_hidden(c) || n >= sizeof(name))
-			continue;
-		memcpy(name, c->path, n);
-		name[n] = '\0';
-		const char *before = word.best;
-		suggest_consider(&word, name);
-		if (word.best != before)
-			word.best = c->path;
+		if (!command_hidden(c) && path_under(c->path, group) && strlen(c->path) > start)
+			consider_word(&near, c, start, &shown);
+	for (size_t i = 0; !near.best && (c = table_command(p, i)); i++) {
+		const char *last = strrchr(c->path, ' ');
+		if (!command_hidden(c) && last)
+			consider_word(&near, c, (size_t)(last + 1 - c->path), &shown);
 	}
-	if (word.best)
-		return error_hint(err, "did you mean `%s %.*s`?", p->name, (int)strcspn(word.best, " "), word.best);
+	if (near.best)
+		return error_hint(err, "did you mean `%s %.*s`?", p->name, (int)shown, near.best);
 	return error_hint(err, "see `%s%s%.*s --help`", p->name, group.n ? " " : "", STR_ARG(group));
 }
 
@@ -171,6 +181,18 @@ static bool unknown_option(const struct program *p, const struct command_line *l
 	if (line->command)
 		return error_hint(err, "see `%s %s --help`", p->name, line->command->path);
 	return error_hint(err, "see `%s%s%.*s --help`", p->name, line->group.n ? " " : "", STR_ARG(line->group));
+}
+
+/* An option that no command has. Its value, if it was to have one, counted as a word: so this is the mistake to tell, not the word. */
+static const struct token *find_stranger(const struct scan *s)
+{
+	const struct command *where;
+	for (size_t i = 0; i < s->token_count; i++) {
+		const struct token *t = &s->tokens[i];
+		if (t->letter == '-' || !table_option_anywhere(s->program, t->name, t->letter, &where))
+			return t;
+	}
+	return NULL;
 }
 
 static bool missing_value(const struct token *t, const struct option_row *row, struct error *err)
@@ -255,8 +277,15 @@ bool command_line_parse(const struct program *p, int argc, char *const *argv, st
 	*out = (struct command_line){0};
 	scan_all(&s, argc, argv);
 	find_early_flags(&s, out);
-	if (!command_line_find(p, s.words, s.word_count, arena, &used, out, err))
+	struct error not_found;
+	bool found = command_line_find(p, s.words, s.word_count, arena, &used, out, &not_found);
+	const struct token *stranger = out->help || out->version ? NULL : find_stranger(&s);
+	if (stranger)
+		return unknown_option(p, out, stranger, err);
+	if (!found) {
+		*err = not_found;
 		return false;
+	}
 	if (s.word_count == 0 && p->default_command)
 		out->command = table_find(p, p->default_command);
 	out->args = s.words + used;

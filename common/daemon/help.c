@@ -108,7 +108,7 @@ static void put_option_name(const struct program *p, struct buf *out, const stru
 	if (row->type != OPTION_BOOL)
 		buf_putc(out, ' ');
 	else if (fallback && strcmp(fallback, "yes") == 0)
-		buf_puts(out, "=yes|no"); /* one that is on has to be turned off */
+		buf_puts(out, "[=yes|no]"); /* one that is on has to be turned off */
 	help_put_value_name(out, row);
 }
 

@@ -81,7 +81,7 @@ static void sample_complete(struct invocation *in, const char *kind, struct buf 
 	buf_printf(out, "%s-one\n%s-two\n", kind, kind);
 }
 /* A daemon: it has a default command. */
-static const struct program sampled = {
+UNUSED static const struct program sampled = {
 	.name = "sampled",
 	.section = "sample",
 	.summary = "keeps samples",

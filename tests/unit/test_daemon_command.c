@@ -109,7 +109,7 @@ static void test_refusals(void **state)
 		{"--mesh-url --strict", "error: --mesh-url needs a value\nhint: write --mesh-url=URL when the value begins with a dash\n"},
 		{"-t", "error: -t needs a value\nhint: write --timeout=VALUE when the value begins with a dash\n"},
 		{"--limit 5 --limit 6", "error: --limit is given twice\n"},
-		{"--json --json", "error: --json is given twice\n"},
+		{"--strict --strict", "error: --strict is given twice\n"},
 		{"--check-config=yes", "error: --check-config takes no value\n"},
 		{"mesh approve", "error: nodeId is missing\nhint: see `sampled mesh approve --help`\n"},
 		{"mesh approve a b c", "error: unexpected argument \"c\"\nhint: see `sampled mesh approve --help`\n"},

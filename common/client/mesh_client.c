@@ -226,9 +226,9 @@ bool mesh_client_invites(struct mesh_client *c, struct arena *arena, struct mesh
 
 bool mesh_client_audit(struct mesh_client *c, int64_t after, size_t limit, struct arena *arena, struct mesh_audit *out, struct error *err)
 {
-	struct str path = arena_printf(arena, "/audit?after=%lld", (long long)after);
-	if (limit)
-		path = arena_printf(arena, "%.*s&limit=%zu", STR_ARG(path), limit);
+	struct str path = arena_printf(arena, "/audit?limit=%zu", limit ? limit : MESH_LIST_DEFAULT);
+	if (after >= 0)
+		path = arena_printf(arena, "%.*s&after=%lld", STR_ARG(path), (long long)after);
 	return get(c, path.p, &mesh_audit_message, out, arena, err);
 }
 

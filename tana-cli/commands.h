@@ -1,0 +1,60 @@
+/* The one table of tana's commands (commands.c), and what runs them. */
+#ifndef TANA_CLI_COMMANDS_H
+#define TANA_CLI_COMMANDS_H
+
+#include "daemon/command.h"
+
+extern const struct command tana_commands[];
+extern const struct option_row tana_options[];
+
+/* cmd_run.c, cmd_logs.c, cmd_doctor.c */
+int cmd_start(struct invocation *in);
+int cmd_stop(struct invocation *in);
+int cmd_restart(struct invocation *in);
+int cmd_status(struct invocation *in);
+int cmd_logs(struct invocation *in);
+int cmd_doctor(struct invocation *in);
+
+/* cmd_mesh_register.c */
+int cmd_mesh_register(struct invocation *in);
+int cmd_mesh_heartbeat(struct invocation *in);
+
+/* cmd_mesh_rotate.c */
+int cmd_mesh_rotate_key(struct invocation *in);
+int cmd_mesh_sovereign_rotate(struct invocation *in);
+
+/* cmd_mesh_admit.c */
+int cmd_mesh_approve(struct invocation *in);
+int cmd_mesh_deny(struct invocation *in);
+int cmd_mesh_remove(struct invocation *in);
+int cmd_mesh_reset(struct invocation *in);
+int cmd_mesh_invite(struct invocation *in);
+int cmd_mesh_invites(struct invocation *in);
+int cmd_mesh_invite_revoke(struct invocation *in);
+
+/* cmd_mesh_sovereign.c */
+int cmd_mesh_sovereign_list(struct invocation *in);
+int cmd_mesh_sovereign_add(struct invocation *in);
+int cmd_mesh_sovereign_remove(struct invocation *in);
+
+/* cmd_mesh_view.c, cmd_mesh_topology.c, cmd_mesh_watch.c */
+int cmd_mesh_list(struct invocation *in);
+int cmd_mesh_status(struct invocation *in);
+int cmd_mesh_topology(struct invocation *in);
+int cmd_mesh_watch(struct invocation *in);
+
+/* cmd_mesh_audit.c */
+int cmd_mesh_audit(struct invocation *in);
+int cmd_mesh_audit_verify(struct invocation *in);
+
+/* cmd_keys.c, cmd_new.c, cmd_config.c */
+int cmd_keys_new(struct invocation *in);
+int cmd_keys_list(struct invocation *in);
+int cmd_keys_show(struct invocation *in);
+int cmd_keys_import(struct invocation *in);
+int cmd_keys_passphrase(struct invocation *in);
+int cmd_new_user(struct invocation *in);
+int cmd_config_show(struct invocation *in);
+int cmd_config_check(struct invocation *in);
+
+#endif

@@ -129,9 +129,9 @@ static bool degrees_valid(struct str s, int limit)
 		return false;
 	if (i < s.n && s.p[i] == '-')
 		i++;
-	for (start = i; i < s.n && digit(s.p[i]); i++)
+	for (start = i; i < s.n && i - start < 3 && digit(s.p[i]); i++)
 		whole = whole * 10 + (s.p[i] - '0');
-	if (i == start || i - start > 3)
+	if (i == start)
 		return false;
 	if (i < s.n && s.p[i] == '.') {
 		for (start = ++i; i < s.n && digit(s.p[i]); i++)

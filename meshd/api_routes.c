@@ -3,14 +3,15 @@
 
 /* Refusals, by what a request goes through. Those that every route can give (malformed requests, 500, 503) are the server's to list. */
 #define BODY_ERRORS ERR_MALFORMED_JSON, ERR_DUPLICATE_KEY, ERR_MISSING_FIELD, ERR_MALFORMED_FIELD, ERR_MALFORMED_KEY, ERR_MALFORMED_SIGNATURE
-#define SOVEREIGN_ERRORS BODY_ERRORS, ERR_NOT_SOVEREIGN, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_BAD_SIGNATURE, ERR_REPLAYED
+#define WRITE_ERRORS BODY_ERRORS, ERR_OVERLOADED, ERR_STORAGE_FULL
+#define SOVEREIGN_ERRORS WRITE_ERRORS, ERR_NOT_SOVEREIGN, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_BAD_SIGNATURE, ERR_REPLAYED
 #define ERRORS(name, ...) static const enum error_code name[] = {__VA_ARGS__, ERR_COUNT}
 
-ERRORS(register_errors, BODY_ERRORS, ERR_NOT_CANONICAL, ERR_WRONG_NETWORK, ERR_FULL_SIGNATURE_REQUIRED, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_BAD_SIGNATURE,
-       ERR_INVITE_INVALID, ERR_REPLAYED, ERR_NODE_ID_TAKEN, ERR_KEY_IN_USE, ERR_OVERLOADED);
+ERRORS(register_errors, WRITE_ERRORS, ERR_NOT_CANONICAL, ERR_WRONG_NETWORK, ERR_FULL_SIGNATURE_REQUIRED, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_BAD_SIGNATURE,
+       ERR_INVITE_INVALID, ERR_REPLAYED, ERR_NODE_ID_TAKEN, ERR_KEY_IN_USE);
 ERRORS(decision_errors, SOVEREIGN_ERRORS, ERR_UNKNOWN_NODE, ERR_WRONG_STATE);
-ERRORS(node_rotate_errors, BODY_ERRORS, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_UNKNOWN_NODE, ERR_BAD_SIGNATURE, ERR_REPLAYED, ERR_WRONG_STATE, ERR_KEY_IN_USE);
-ERRORS(heartbeat_errors, BODY_ERRORS, ERR_NOT_CANONICAL, ERR_UNKNOWN_NODE, ERR_NODE_NOT_ACTIVE, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_REPLAYED, ERR_BAD_SIGNATURE);
+ERRORS(node_rotate_errors, WRITE_ERRORS, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_UNKNOWN_NODE, ERR_BAD_SIGNATURE, ERR_REPLAYED, ERR_WRONG_STATE, ERR_KEY_IN_USE);
+ERRORS(heartbeat_errors, WRITE_ERRORS, ERR_NOT_CANONICAL, ERR_UNKNOWN_NODE, ERR_NODE_NOT_ACTIVE, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_REPLAYED, ERR_BAD_SIGNATURE);
 ERRORS(list_errors, ERR_MALFORMED_PARAMETER, ERR_MALFORMED_CURSOR);
 ERRORS(node_errors, ERR_UNKNOWN_NODE);
 ERRORS(history_errors, ERR_UNKNOWN_NODE, ERR_MALFORMED_PARAMETER, ERR_MALFORMED_CURSOR);
@@ -77,7 +78,7 @@ ANSWERS(verify_answers, JSON_OK(mesh_verify_answer_message, "The signature is by
 ANSWERS(invites_answers, JSON_OK(mesh_invites_message, "The newest 1,000 invites."));
 ANSWERS(invite_answers, {.status = 201, .message = &mesh_sovereign_answer_message, .doc = "The invite is in force."});
 ANSWERS(audit_answers, JSON_OK(mesh_audit_message, "A page, in order."));
-ANSWERS(checkpoint_answers, {.status = 200, .media = "text/plain; charset=utf-8", .doc = "A C2SP tlog-checkpoint."});
+ANSWERS(checkpoint_answers, {.status = 200, .media = "text/plain", .doc = "A C2SP tlog-checkpoint."});
 ANSWERS(inclusion_answers, JSON_OK(mesh_inclusion_message, "RFC 6962 audit path."));
 ANSWERS(consistency_answers, JSON_OK(mesh_consistency_message, "RFC 6962 consistency proof."));
 ANSWERS(coordinator_answers, JSON_OK(coordinator_message, "The key."));

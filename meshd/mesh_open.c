@@ -41,6 +41,14 @@ bool mesh_configure(struct mesh *m, const struct invocation *in, struct error *e
 		c->network = STR_LIT("dev");
 	if (str_present(c->network) && !mesh_network_valid(c->network))
 		return error_set(err, ERR_CONFIG, "--network must be 1-64 of a-z 0-9 . _ - and begin with a letter or digit.");
+	for (size_t i = 0; i < option_count(in, "sovereign-key"); i++) {
+		struct ed25519_public key;
+		struct error why;
+		if (ed25519_public_from_text(str_from(option_at(in, "sovereign-key", i)), KEY_LENIENT, &key, &why))
+			continue;
+		error_set(err, ERR_CONFIG, "--sovereign-key: %s", why.message);
+		return error_hint(err, "It takes a public key: ed25519_ and 64 hex digits.");
+	}
 	enum db_kind kind;
 	return db_url_kind(c->db_url, &kind, err);
 }
@@ -184,10 +192,8 @@ bool mesh_bootstrap_sovereigns(struct mesh *m, const struct invocation *in, stru
 		struct ed25519_public key;
 		char text[ED25519_PUBLIC_TEXT_LEN + 1];
 		struct change_job j;
-		if (!ed25519_public_from_text(str_from(option_at(in, "sovereign-key", i)), KEY_LENIENT, &key, err)) {
-			err->code = ERR_CONFIG;
-			return error_hint(err, "--sovereign-key takes a public key: ed25519_ and 64 hex digits.");
-		}
+		if (!ed25519_public_from_text(str_from(option_at(in, "sovereign-key", i)), KEY_LENIENT, &key, err))
+			return false;
 		ed25519_public_to_text(&key, text);
 		struct str written = arena_copy(&m->arena, str_from(text));
 		if (known) {

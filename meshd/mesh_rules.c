@@ -272,7 +272,7 @@ static enum verdict_kind register_new(struct mesh_state *s, struct change *c, st
 	enum found was = f == STATE_FAILED ? STATE_FAILED : s->ops->removed(s, st->public_key, &removed);
 	if (was == STATE_FAILED)
 		return failed(v);
-	if (was == FOUND && st->kind == STATEMENT_REGISTER_FULL && st->timestamp <= removed.removed_at)
+	if (was == FOUND && st->kind == STATEMENT_REGISTER_FULL && st->timestamp <= removed.not_before)
 		return refuse(v, error_set(&v->err, ERR_REPLAYED, "This registration is older than the node's removal."));
 
 	struct node_row row = {.id = st->node_id,
@@ -376,6 +376,15 @@ static bool action_fits(enum mesh_action a, enum node_status s)
 	return false;
 }
 
+/* Registrations of this key that were signed until now, or recorded with a clock that runs ahead, are void from here on. */
+static bool retire_key(struct mesh_state *s, const struct node_row *node)
+{
+	struct removed_row row = {.public_key = node->public_key,
+				  .node_id = node->id,
+				  .not_before = s->now > node->registration_time ? s->now : node->registration_time};
+	return s->ops->put_removed(s, &row);
+}
+
 static enum verdict_kind decide(struct mesh_state *s, const struct change *c, const struct node_row *node, struct verdict *v)
 {
 	enum mesh_action action = c->statement.action;
@@ -403,8 +412,7 @@ static enum verdict_kind decide(struct mesh_state *s, const struct change *c, co
 			return failed(v);
 		return applied_to_node(v, NODE_PENDING, EVENT_NODE_RESET, node->id);
 	case MESH_REMOVE: {
-		struct removed_row removed = {.public_key = node->public_key, .node_id = node->id, .removed_at = s->now};
-		if (!s->ops->put_removed(s, &removed) || !s->ops->delete_node(s, node))
+		if (!retire_key(s, node) || !s->ops->delete_node(s, node))
 			return failed(v);
 		v->status = node->status;
 		return applied(v, STR_LIT("removed"), EVENT_NODE_REMOVED, node->id);
@@ -545,13 +553,11 @@ static enum verdict_kind apply_node_rotate(struct mesh_state *s, struct change *
 	enum found f = s->ops->node_by_key(s, st->new_key, &other);
 	if (f == FOUND)
 		return refuse(v, error_set(&v->err, ERR_KEY_IN_USE, "The new key is registered already."));
-	/* The old key must not come back by a registration that was signed before. */
-	struct removed_row removed = {.public_key = node.public_key, .node_id = node.id, .removed_at = s->now};
 	struct node_row row = node;
 	row.public_key = st->new_key;
 	row.registration_time = st->timestamp;
 	row.rotations = arena_printf(s->arena, "%.*s%s%" PRId64 "]", (int)node.rotations.n - 1, node.rotations.p, node.rotations.n > 2 ? "," : "", s->entry);
-	if (f == STATE_FAILED || !s->ops->put_removed(s, &removed) || !s->ops->put_node(s, &node, &row))
+	if (f == STATE_FAILED || !retire_key(s, &node) || !s->ops->put_node(s, &node, &row))
 		return failed(v);
 	applied_to_node(v, node.status, EVENT_NODE_ROTATED, node.id);
 	v->outcome = str_from(node_status_text(node.status == NODE_OFFLINE ? NODE_ACTIVE : node.status));

@@ -51,7 +51,7 @@ const struct db_migration mesh_migrations[] = {
 		       "CREATE TABLE removed ("
 		       " public_key TEXT PRIMARY KEY,"
 		       " node_id TEXT NOT NULL,"
-		       " removed_at BIGINT NOT NULL);"
+		       " not_before BIGINT NOT NULL);"
 		       "CREATE TABLE audit_log ("
 		       " idx BIGINT PRIMARY KEY,"
 		       " time BIGINT NOT NULL,"

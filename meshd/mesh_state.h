@@ -47,10 +47,10 @@ struct invite_row {
 	int64_t entry;      /* the log entry that made it */
 };
 
-/* A key whose node was removed: its earlier registrations must not bring it back. */
+/* A key whose node was removed, or that its node gave up: registrations signed by it before must not bring it back. */
 struct removed_row {
 	struct str public_key, node_id;
-	int64_t removed_at;
+	int64_t not_before; /* ms: a registration of this key counts when its timestamp is greater */
 };
 
 enum found { FOUND, ABSENT, STATE_FAILED /* storage: the state remembers why */ };

@@ -32,9 +32,9 @@ DB_SQL(SQL_INVITE, "SELECT " INVITE_COLUMNS " FROM invites WHERE public_key = $1
 DB_SQL(SQL_INVITE_PUT,
        "INSERT INTO invites (" INVITE_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
        " ON CONFLICT (public_key) DO UPDATE SET used = excluded.used, revoked_at = excluded.revoked_at");
-DB_SQL(SQL_REMOVED, "SELECT public_key, node_id, removed_at FROM removed WHERE public_key = $1");
-DB_SQL(SQL_REMOVED_PUT, "INSERT INTO removed (public_key, node_id, removed_at) VALUES ($1, $2, $3)"
-			" ON CONFLICT (public_key) DO UPDATE SET node_id = excluded.node_id, removed_at = excluded.removed_at");
+DB_SQL(SQL_REMOVED, "SELECT public_key, node_id, not_before FROM removed WHERE public_key = $1");
+DB_SQL(SQL_REMOVED_PUT, "INSERT INTO removed (public_key, node_id, not_before) VALUES ($1, $2, $3)"
+			" ON CONFLICT (public_key) DO UPDATE SET node_id = excluded.node_id, not_before = excluded.not_before");
 DB_SQL(SQL_META_GET, "SELECT value FROM meta WHERE key = $1");
 DB_SQL(SQL_META_SET, "INSERT INTO meta (key, value) VALUES ($1, $2)");
 
@@ -136,7 +136,7 @@ static bool read_invite(struct db_rows *rows, struct arena *arena, void *out)
 static bool read_removed(struct db_rows *rows, struct arena *arena, void *out)
 {
 	struct removed_row *r = out;
-	*r = (struct removed_row){.public_key = copy_text(rows, 0, arena), .node_id = copy_text(rows, 1, arena), .removed_at = db_int(rows, 2)};
+	*r = (struct removed_row){.public_key = copy_text(rows, 0, arena), .node_id = copy_text(rows, 1, arena), .not_before = db_int(rows, 2)};
 	return true;
 }
 static bool read_value(struct db_rows *rows, struct arena *arena, void *out)
@@ -274,7 +274,7 @@ static bool put_invite(struct mesh_state *s, const struct invite_row *r)
 
 static bool put_removed(struct mesh_state *s, const struct removed_row *r)
 {
-	return run(s, &SQL_REMOVED_PUT, DB_ARGS(DB_TEXT(r->public_key), DB_TEXT(r->node_id), DB_INT(r->removed_at)));
+	return run(s, &SQL_REMOVED_PUT, DB_ARGS(DB_TEXT(r->public_key), DB_TEXT(r->node_id), DB_INT(r->not_before)));
 }
 
 const struct mesh_state_ops sql_state_ops = {

@@ -97,7 +97,7 @@ static size_t removed_columns(struct verify_run *v, const void *row, struct colu
 	const struct column list[] = {
 		{"public_key", r->public_key},
 		{"node_id", r->node_id},
-		{"removed_at", number(v, r->removed_at)},
+		{"not_before", number(v, r->not_before)},
 	};
 	memcpy(out, list, sizeof(list));
 	return ARRAY_LEN(list);

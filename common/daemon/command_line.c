@@ -224,7 +224,8 @@ static void find_early_flags(const struct scan *s, struct command_line *out)
 {
 	for (size_t i = 0; i < s->token_count; i++) {
 		const struct token *t = &s->tokens[i];
-		const struct option_row *row = row_of(s->program, NULL, t);
+		const struct command *where;
+		const struct option_row *row = t->letter == '-' ? NULL : table_option_anywhere(s->program, t->name, t->letter, &where);
 		bool on = !t->value || strcmp(t->value, "yes") == 0;
 		if (row && strcmp(row->name, "json") == 0)
 			out->json = on;

@@ -18,7 +18,7 @@ struct command_line {
 	struct flag_given *flags;      /* in order; --help, --version and --check-config are not among them */
 	size_t flag_count;
 	bool help, version, check;
-	bool json;                     /* a program option `json` was given, whatever else was wrong */
+	bool json;                     /* an option `json` was given, whatever else was wrong */
 };
 
 /*

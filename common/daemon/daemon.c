@@ -53,16 +53,17 @@ static void prepare_process(struct running *r)
 	}
 }
 
-/* Each connection is a descriptor. */
-static void bound_connections(struct http_options *http)
+/* Each connection is a descriptor. Whoever asked for a number of connections is warned that it cannot be had. */
+static void bound_connections(const struct invocation *in, struct http_options *http)
 {
 	struct rlimit files;
 	if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= (rlim_t)http->connections_max + DESCRIPTORS_KEPT)
 		return;
 	int asked = http->connections_max;
 	http->connections_max = files.rlim_cur > DESCRIPTORS_KEPT + CONNECTIONS_MIN ? (int)(files.rlim_cur - DESCRIPTORS_KEPT) : CONNECTIONS_MIN;
-	log_warn("fewer connections than asked for: the descriptor limit is low", LOG_I("connections", http->connections_max), LOG_I("asked", asked),
-		 LOG_I("descriptors", (int64_t)files.rlim_cur));
+	enum log_level level = strcmp(option_origin(in, "max-connections"), "default") == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
+	log_write(level, LOG_FIELDS(LOG_I("connections", http->connections_max), LOG_I("asked", asked), LOG_I("descriptors", (int64_t)files.rlim_cur)),
+		  "the descriptor limit allows fewer connections");
 }
 
 /* One line, and a status that tells a supervisor whether trying again can help. */
@@ -91,7 +92,7 @@ static bool start_server(struct running *r, struct error *err)
 		http.listen = r->daemon->default_listen;
 	if (!r->daemon->start(r->state, r->in, &http, err))
 		return false;
-	bound_connections(&http);
+	bound_connections(r->in, &http);
 	r->server = http_server_start(&http, err);
 	if (!r->server && err->code == ERR_IO && !err->hint[0])
 		error_hint(err, "`ss -ltnp` shows who listens where; --listen takes another address");

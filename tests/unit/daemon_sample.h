@@ -18,7 +18,7 @@
 #include "daemon/daemon.h"
 
 static const char *const sample_choices[] = {"validator", "observer", "seed", NULL};
-static const struct option_row sample_options[] = {
+UNUSED static const struct option_row sample_options[] = {
 	{.name = "config", .value = "FILE", .doc = "The configuration file."},
 	{.name = "json", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Answer in JSON."},
 	{.name = "mesh-url", .value = "URL", .fallback = "http://d", .env = "SAMPLE_MESH_URL", .flags = OPTION_RELOADABLE, .doc = "The coordinator."},
@@ -63,7 +63,7 @@ static bool sample_check(struct invocation *in, struct error *err)
 	return strcmp(option_text(in, "mesh-url"), "bad") != 0 || error_set(err, ERR_CONFIG, "the coordinator is bad");
 }
 
-static const struct command sample_commands[] = {
+UNUSED static const struct command sample_commands[] = {
 	{.path = "run", .run = sample_run, .check = sample_check, .summary = "Serve."},
 	{.path = "mesh register", .options = sample_register_options, .run = sample_run, .summary = "Register this node.",
 	 .doc = "The node signs for itself.\n\n.dots and 'quotes' and back\\slashes -- survive.", .example = "sampled mesh register --node-id n1"},

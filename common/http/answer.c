@@ -73,6 +73,14 @@ static struct MHD_Response *make_response(struct http_reply *reply)
 	fatal("a reply of kind %d cannot be sent", (int)reply->kind);
 }
 
+/* A response of unknown length goes out in chunks. To HEAD libmicrohttpd then sends the last, empty chunk, which is no header any more; without chunks it sends
+ * nothing and closes. */
+static void suit_head(const struct http_request *r, struct MHD_Response *response)
+{
+	if (r->head)
+		(void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+}
+
 typedef void header_fn(void *ctx, const char *name, const char *value);
 
 /* Everything but what libmicrohttpd adds itself: Date, Connection, Content-Length or Transfer-Encoding. */
@@ -103,6 +111,8 @@ enum MHD_Result answer_queue(struct http_request *r, struct http_reply *reply)
 		log_error("a reply cannot be sent", LOG_S("request_id", r->id));
 		return MHD_NO;
 	}
+	if (reply->kind == REPLY_STREAM || reply->kind == REPLY_EVENTS)
+		suit_head(r, response);
 	each_header(r, reply, put_to_response, response);
 	if (reply->close_after || atomic_load_explicit(&r->server->draining, memory_order_relaxed))
 		put_to_response(response, "Connection", "close");

@@ -19,7 +19,11 @@ static enum MHD_Result gather(void *cls, enum MHD_ValueKind kind, const char *ke
 	(void)kind;
 	struct request_headers *h = cls;
 	struct str v = str_of(value ? value : "", value ? value_len : 0);
+	h->odd_name |= memchr(key, ' ', key_len) || memchr(key, '\t', key_len);
 	switch (key_len) { /* so that most headers cost no comparison */
+	case 4:
+		h->hosts += header_is(key, key_len, "Host");
+		break;
 	case 6:
 		if (header_is(key, key_len, "Expect"))
 			h->expect = v;
@@ -93,6 +97,8 @@ static void choose_id(struct http_request *r)
 static struct http_reply *check_framing(struct http_request *r)
 {
 	const struct request_headers *h = &r->headers;
+	if (h->odd_name) /* "Content-Length : 5": others may take it for the header it looks like */
+		return http_reply_error_code(r, ERR_MALFORMED_REQUEST, "a header's name contains a blank");
 	if (h->lengths_differ)
 		return http_reply_error_code(r, ERR_MALFORMED_REQUEST, "two different Content-Length headers");
 	if (!str_present(h->transfer_encoding))
@@ -288,6 +294,14 @@ static struct http_reply *check_query(struct http_request *r)
 
 /* ---- all of it ---- */
 
+/* RFC 9112 3.2: exactly one, in HTTP/1.1. */
+static struct http_reply *check_host(struct http_request *r, const char *version)
+{
+	if (r->headers.hosts == 1 || (r->headers.hosts == 0 && strcmp(version, "HTTP/1.0") == 0))
+		return NULL;
+	return http_reply_error_code(r, ERR_MALFORMED_REQUEST, "there must be one Host header");
+}
+
 /* A NUL in the target: libmicrohttpd hands out C strings, cut at the NUL, but puts the version right behind the target's true end. */
 static bool target_has_nul(const struct http_request *r, const char *version)
 {
@@ -304,6 +318,8 @@ struct http_reply *request_examine(struct http_request *r, const char *version, 
 	if ((refusal = check_framing(r)))
 		return refusal;
 	*close_now = false;
+	if ((refusal = check_host(r, version)))
+		return refusal;
 	r->body_announced = announced_length(r->headers.content_length);
 	if (target_has_nul(r, version))
 		return http_reply_error_code(r, ERR_MALFORMED_REQUEST, "the path contains a NUL");

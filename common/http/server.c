@@ -157,7 +157,6 @@ static struct MHD_Daemon *start_mhd(struct http_server *s, struct worker *w)
 				MHD_OPTION_NOTIFY_COMPLETED, request_end, s,
 				MHD_OPTION_NOTIFY_CONNECTION, connection_notify, w,
 				MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-				MHD_OPTION_STRICT_FOR_CLIENT, 1,
 				MHD_OPTION_CONNECTION_LIMIT, (unsigned)MHD_NO_LIMIT,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MHD_POOL_BYTES,
 				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((s->o.idle_timeout_ms + 999) / 1000),

@@ -148,7 +148,8 @@ struct http_reply {
 /* What the room itself reads of a request header, gathered in one pass. */
 struct request_headers {
 	struct str content_length, content_type, expect, transfer_encoding, request_id;
-	bool lengths_differ;
+	bool lengths_differ, odd_name;
+	int hosts;
 };
 
 enum request_stage { STAGE_HEADER, STAGE_BODY, STAGE_DISCARD, STAGE_LATER, STAGE_ANSWERED };

@@ -29,6 +29,8 @@ int cli_run(struct invocation *in, cli_command *work)
 	if (chain_valid(&c, &err) && work(&c, &err)) {
 		status = c.status;
 	} else {
+		if (err.code == ERR_UNREACHABLE && !err.hint[0])
+			error_hint(&err, "start a network here: tana start --dev; or say where it is: --mesh-url URL, MESH_URL");
 		status = program_fail(in, &err);
 		if (c.status != EXIT_DONE)
 			status = c.status;

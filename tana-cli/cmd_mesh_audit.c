@@ -271,6 +271,34 @@ static bool verify_head(struct cli *c, const struct head *h, struct known_log *k
 	return true;
 }
 
+/* One entry only: its signatures as such, and that it is in the log of the signed head. */
+static bool verify_entry(struct cli *c, const struct head *h, const struct known_log *known, int64_t index, struct error *err)
+{
+	struct mesh_audit page;
+	struct checkpoint older;
+	struct hash leaf;
+	if (!check_continuity(c, h, known, &older, err) || !mesh_client_audit(c->mesh, index - 1, 1, &c->arena, &page, err))
+		return false;
+	const struct mesh_audit_entry *e = page.entries.items;
+	if (page.entries.count != 1 || e->index != index)
+		return error_set(err, ERR_NOT_FOUND, "The log has %llu entries, and none with index %lld.", (unsigned long long)h->checkpoint.size,
+				 (long long)index);
+	mesh_audit_leaf(e, &leaf);
+	if (!mesh_audit_signatures_valid(e, &c->arena, err) || !mesh_client_prove_inclusion(c->mesh, &leaf, index, &h->checkpoint, &c->arena, err))
+		return false;
+	if (c->json) {
+		json_print(&mesh_audit_entry_message, e);
+		return true;
+	}
+	pair_printf(NAME_WIDTH, "entry", TINT_GOOD, "verified: %lld of a log of %llu", (long long)index, (unsigned long long)h->checkpoint.size);
+	pair_print(NAME_WIDTH, "what", TINT_BOLD, what_of(&c->arena, e->message));
+	pair_print(NAME_WIDTH, "outcome", TINT_NONE, e->outcome);
+	pair_print(NAME_WIDTH, "time", TINT_NONE, date(&c->arena, e->time));
+	pair_print(NAME_WIDTH, "signed by", TINT_NONE, e->public_key);
+	pair_print(NAME_WIDTH, "message", TINT_NONE, e->message);
+	return true;
+}
+
 /* Not being able to ask is one thing, an answer that does not hold another: only the latter is "verification failed". */
 static bool speaks_against_it(enum error_code code)
 {
@@ -281,7 +309,11 @@ static bool audit_verify(struct cli *c, struct error *err)
 {
 	struct head h;
 	struct known_log known;
-	bool ok = fetch_head(c, &h, err) && known_log_get(c, h.about.network, &known, err) && verify_head(c, &h, &known, err);
+	bool ok = fetch_head(c, &h, err) && known_log_get(c, h.about.network, &known, err);
+	if (ok && option_text(c->in, "entry"))
+		ok = verify_entry(c, &h, &known, option_int(c->in, "entry"), err);
+	else if (ok)
+		ok = verify_head(c, &h, &known, err);
 	if (!ok && speaks_against_it(err->code))
 		c->status = EXIT_UNHEALTHY;
 	return ok;

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/units.h"
 #include "commands.h"
@@ -157,8 +156,7 @@ static void print_heartbeats(struct cli *c, const struct json_list *heartbeats)
 	if (heartbeats->count == 0)
 		return;
 	table_begin(&t, &c->arena, columns, ARRAY_LEN(columns));
-	size_t from = heartbeats->count > HISTORY_SHOWN ? heartbeats->count - HISTORY_SHOWN : 0;
-	for (size_t i = heartbeats->count; i-- > from;) {
+	for (size_t i = heartbeats->count; i-- > 0;) {
 		const struct str *ill = h[i].unhealthy.items;
 		struct buf text = {0};
 		for (size_t k = 0; k < h[i].unhealthy.count; k++)
@@ -197,14 +195,28 @@ static void print_node(struct cli *c, const struct mesh_node *n)
 		pair_printf(NAME_WIDTH, "height", TINT_NONE, "%lld", (long long)n->height);
 }
 
+/* The history comes oldest first: ask from shortly before the last one on. */
+static bool latest_heartbeats(struct cli *c, const struct mesh_node *node, struct mesh_history *out, struct error *err)
+{
+	enum { RECENT_MS = 10 * 60 * 1000 };
+	*out = (struct mesh_history){.heartbeats = {arena_alloc(&c->arena, 0), 0}};
+	if (node->last_heartbeat == JSON_INT_ABSENT || node->last_heartbeat < RECENT_MS)
+		return true;
+	if (!mesh_client_history(c->mesh, node->id, node->last_heartbeat - RECENT_MS, MESH_LIST_MAX, &c->arena, out, err))
+		return false;
+	size_t n = out->heartbeats.count, left_out = n > HISTORY_SHOWN ? n - HISTORY_SHOWN : 0;
+	struct mesh_history_entry *items = out->heartbeats.items;
+	out->heartbeats = (struct json_list){items + left_out, n - left_out};
+	return true;
+}
+
 static bool show_node(struct cli *c, const char *text, struct error *err)
 {
 	struct str id;
 	struct mesh_node node;
 	struct mesh_history history;
-	enum { RECENT_MS = 24 * 3600 * 1000 };
 	if (!cli_node_id(text, &id, err) || !cli_mesh(c, err) || !mesh_client_node(c->mesh, id, &c->arena, &node, err) ||
-	    !mesh_client_history(c->mesh, id, clock_wall_ms() - RECENT_MS, 0, &c->arena, &history, err)) {
+	    !latest_heartbeats(c, &node, &history, err)) {
 		if (err->code == ERR_UNKNOWN_NODE)
 			error_hint(err, "see who is there: tana mesh list --all");
 		return false;
@@ -301,7 +313,7 @@ static bool status(struct cli *c, struct error *err)
 	    !mesh_client_sovereigns(c->mesh, &c->arena, &keys, err))
 		return false;
 	struct network_report r = {.url = str_from(mesh_client_url(c->mesh)), .network = about.network, .coordinator = about.coordinator,
-				   .version = about.version, .uptime_ms = about.uptime_ms, .sovereigns = (int64_t)keys.sovereigns.count};
+				   .version = about.version, .uptime_ms = about.uptime_seconds == JSON_INT_ABSENT ? JSON_INT_ABSENT : about.uptime_seconds * 1000, .sovereigns = (int64_t)keys.sovereigns.count};
 	count_nodes(&nodes, &r);
 	find_own_node(c, &nodes, &r);
 	if (c->json) {

@@ -11,7 +11,7 @@ const struct option_row tana_options[] = {
 	{.name = "network", .type = OPTION_TEXT, .value = "NAME", .doc = "The network that signatures are for. Not set: what the coordinator says."},
 	{.name = "chain", .type = OPTION_TEXT, .value = "NAME", .fallback = "local", .doc = "Which local network: its files lie under ~/.local/state/tana/NAME."},
 	{.name = "timeout", .type = OPTION_DURATION, .value = "TIME", .fallback = "30s", .min = 100, .max = 3600000, .doc = "How long to wait for an answer."},
-	{.name = "config", .type = OPTION_TEXT, .value = "FILE", .env = "TANA_CONFIG", .doc = "The system's configuration file."},
+	{.name = "config", .type = OPTION_TEXT, .value = "FILE", .doc = "The system's configuration file."},
 	{.name = "json", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "One JSON document on standard output; all else on standard error."},
 	{.name = "quiet", .letter = 'q', .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Say nothing but results of queries and errors."},
 	{.name = "yes", .letter = 'y', .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Answer every question with yes."},
@@ -115,6 +115,10 @@ static const struct option_row audit_options[] = {
 	{.name = "after", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "INDEX", .min = -1, .max = -2, .doc = "Entries after this one (default: the newest ones)."},
 	{.name = "limit", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .fallback = "20", .min = 1, .max = 1000, .doc = "At most N entries."},
 	{.name = "follow", .letter = 'f', .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Go on with what is added."},
+	END_OPTIONS,
+};
+static const struct option_row audit_verify_options[] = {
+	{.name = "entry", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "INDEX", .min = 0, .max = -1, .doc = "Only this entry, by a proof that the log has it."},
 	END_OPTIONS,
 };
 static const struct option_row keys_new_options[] = {
@@ -221,10 +225,10 @@ const struct command tana_commands[] = {
 	 .example = "tana mesh rotate-key --node-id validator-1"},
 	{.path = "mesh audit", .options = audit_options, .run = cmd_mesh_audit, .summary = "The log of every signed change.",
 	 .doc = "--json: {\"entries\":[...], nextCursor?}, as the coordinator gives them; with --follow one entry a line.", .example = "tana mesh audit --follow"},
-	{.path = "mesh audit verify", .run = cmd_mesh_audit_verify, .summary = "Check the whole log, and that history was not rewritten.",
+	{.path = "mesh audit verify", .options = audit_verify_options, .run = cmd_mesh_audit_verify, .summary = "Check the whole log, and that history was not rewritten.",
 	 .doc = "Reads every entry, checks every signature and that its key could decide that then, computes the tree's root and holds it against the head that the coordinator signed. The head is "
 		"remembered in known.json of the chain's state folder: the next time the log must continue it, by a consistency proof. Exit status 6 when anything does not hold.\n\n"
-		"--json: {network, coordinator, size, root, sovereigns, continuesSize}.",
+		"--json: {network, coordinator, size, root, sovereigns, continuesSize}; with --entry the entry.",
 	 .example = "tana mesh audit verify"},
 
 	{.path = "keys new", .args = kind_args, .options = keys_new_options, .run = cmd_keys_new, .summary = "Make a key.",

@@ -119,13 +119,25 @@ static bool check_signatures(const struct mesh_audit_entry *e, const struct mesh
 	return true;
 }
 
+static bool read_statement(const struct mesh_audit_entry *e, struct mesh_statement *st, struct arena *arena, struct error *err)
+{
+	struct error why;
+	return mesh_statement_parse(e->message, st, arena, &why) ||
+	       error_set(err, ERR_CORRUPT, "Entry %lld is no statement of a mesh: %s", (long long)e->index, why.message);
+}
+
+bool mesh_audit_signatures_valid(const struct mesh_audit_entry *e, struct arena *arena, struct error *err)
+{
+	struct mesh_statement st;
+	return read_statement(e, &st, arena, err) && check_signatures(e, &st, err);
+}
+
 static bool check_entry(struct mesh_auditor *a, const struct mesh_audit_entry *e, struct arena *arena, struct error *err)
 {
 	struct mesh_statement st;
-	struct error why;
 	enum error_code refusal;
-	if (!mesh_statement_parse(e->message, &st, arena, &why))
-		return error_set(err, ERR_CORRUPT, "Entry %lld is no statement of a mesh: %s", (long long)e->index, why.message);
+	if (!read_statement(e, &st, arena, err))
+		return false;
 	if (str_present(st.network) && !str_equal(st.network, a->network))
 		return error_set(err, ERR_CORRUPT, "Entry %lld is of network '%.*s'.", (long long)e->index, STR_ARG(st.network));
 	if (!check_signatures(e, &st, err))
@@ -134,8 +146,7 @@ static bool check_entry(struct mesh_auditor *a, const struct mesh_audit_entry *e
 		return error_set(err, ERR_CORRUPT, "Entry %lld is signed by %.*s, a key that could not decide that then.", (long long)e->index,
 				 STR_ARG(e->public_key));
 	/* An outcome is a state, "ok", or the code of a refusal. */
-	struct str outcome = arena_copy(arena, e->outcome);
-	if (!error_code_from_text(outcome.p, &refusal))
+	if (!error_code_from_text(arena_copy(arena, e->outcome).p, &refusal))
 		apply(a, &st);
 	return true;
 }

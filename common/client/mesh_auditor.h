@@ -25,6 +25,8 @@ void mesh_auditor_end(struct mesh_auditor *a);
 MUST_CHECK bool mesh_auditor_take(struct mesh_auditor *a, const struct mesh_audit_entry *e, struct error *err);
 /* The root over the entries taken so far. */
 void mesh_auditor_root(const struct mesh_auditor *a, struct hash *out);
+/* The signatures of one entry by themselves: do they verify, and are they those the statement calls for? Says nothing of whether the key could decide. */
+MUST_CHECK bool mesh_audit_signatures_valid(const struct mesh_audit_entry *e, struct arena *arena, struct error *err);
 /* The leaf hash of an entry: over its canonical JSON. */
 void mesh_audit_leaf(const struct mesh_audit_entry *e, struct hash *out);
 

@@ -89,35 +89,25 @@ const char *mesh_client_path(struct arena *arena, const char *before, struct str
 	return z;
 }
 
-/* GET /health and /info, as far as a client cares. */
-static const struct json_field health_rows[] = {
+static const struct json_field about_rows[] = {
 	F_TEXT(struct mesh_about, service, "service", 0, 0, "which service"),
-	F_TEXT(struct mesh_about, status, "status", 0, 0, "ok"),
-	F_FORM(struct mesh_about, network, "network", 0, &form_network, "the network"),
-	F_FORM(struct mesh_about, coordinator, "coordinator", 0, &form_public_key, "the coordinator's key"),
-	F_INT(struct mesh_about, time, "time", 0, 0, 0, "the coordinator's clock"),
-};
-static JSON_MESSAGE(health_message, "MeshHealth", struct mesh_about, health_rows);
-static const struct json_field info_rows[] = {
 	F_TEXT(struct mesh_about, version, "version", 0, 0, "version"),
 	F_TEXT(struct mesh_about, commit, "commit", 0, 0, "commit"),
-	F_INT(struct mesh_about, uptime_ms, "uptime_ms", 0, 0, 0, "time since the start"),
+	F_FORM(struct mesh_about, network, "network", 0, &form_network, "the network"),
+	F_FORM(struct mesh_about, coordinator, "coordinator", 0, &form_public_key, "the coordinator's key"),
+	F_INT(struct mesh_about, uptime_seconds, "uptime_seconds", 0, 0, 0, "time since the start"),
+	F_INT(struct mesh_about, time, "time", 0, 0, 0, "the coordinator's clock"),
 };
-static JSON_MESSAGE(info_message, "MeshInfo", struct mesh_about, info_rows);
+static JSON_MESSAGE(about_message, "MeshAbout", struct mesh_about, about_rows);
 
 bool mesh_client_about(struct mesh_client *c, struct arena *arena, struct mesh_about *out, struct error *err)
 {
-	struct mesh_about info;
-	if (!get(c, "/health", &health_message, out, arena, err) || !get(c, "/info", &info_message, &info, arena, err))
+	if (!get(c, "/info", &about_message, out, arena, err))
 		return false;
-	if (!str_is(out->service, "mesh")) {
-		error_set(err, ERR_BAD_ANSWER, "%s is not a mesh coordinator: it calls itself '%.*s'.", c->url, STR_ARG(out->service));
-		return error_hint(err, "name the coordinator: tana --mesh-url http://HOST:8190 mesh status");
-	}
-	out->version = info.version;
-	out->commit = info.commit;
-	out->uptime_ms = info.uptime_ms;
-	return true;
+	if (str_is(out->service, "mesh"))
+		return true;
+	error_set(err, ERR_BAD_ANSWER, "%s is not a mesh coordinator: it calls itself '%.*s'.", c->url, STR_ARG(out->service));
+	return error_hint(err, "name the coordinator: tana --mesh-url http://HOST:8190 mesh status");
 }
 
 bool mesh_client_ready(struct mesh_client *c, struct error *err)
@@ -254,7 +244,7 @@ bool mesh_client_prove_inclusion(struct mesh_client *c, const struct hash *leaf,
 {
 	struct mesh_inclusion proof;
 	struct hash path[MERKLE_PATH_MAX];
-	const char *where = arena_printf(arena, "/audit/inclusion?index=%lld&size=%llu", (long long)index, (unsigned long long)head->size).p;
+	const char *where = arena_printf(arena, "/audit/proof/inclusion?index=%lld&size=%llu", (long long)index, (unsigned long long)head->size).p;
 	if (!get(c, where, &mesh_inclusion_message, &proof, arena, err))
 		return false;
 	/* Only the path is taken from the answer: leaf, index, size and root are what the caller already knows. */
@@ -270,7 +260,7 @@ bool mesh_client_prove_consistency(struct mesh_client *c, const struct checkpoin
 	struct mesh_consistency proof;
 	struct hash path[MERKLE_PATH_MAX];
 	unsigned long long from = older->size, to = newer->size;
-	if (!get(c, arena_printf(arena, "/audit/consistency?from=%llu&to=%llu", from, to).p, &mesh_consistency_message, &proof, arena, err))
+	if (!get(c, arena_printf(arena, "/audit/proof/consistency?from=%llu&to=%llu", from, to).p, &mesh_consistency_message, &proof, arena, err))
 		return false;
 	if (!read_path(&proof.path, path) || !merkle_consistency_verify(older->size, &older->root, newer->size, &newer->root, path, proof.path.count))
 		return error_set(err, ERR_CORRUPT, "The log of %s with %llu entries does not continue the one with %llu: its history was rewritten.", c->url, to,

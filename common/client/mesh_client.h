@@ -31,14 +31,13 @@ const char *mesh_client_url(const struct mesh_client *c);
 MUST_CHECK bool mesh_client_set_network(struct mesh_client *c, struct str network, struct error *err);
 struct str mesh_client_network(const struct mesh_client *c); /* absent until set */
 
-/* What a coordinator says of itself. Fields it does not send are absent. */
+/* GET /info: what a coordinator says of itself. Fields it does not send are absent. */
 struct mesh_about {
-	struct str service, status; /* GET /health */
+	struct str service, version, commit;
 	struct str network;
-	struct str coordinator;     /* its public key */
-	struct str version, commit; /* GET /info */
-	int64_t uptime_ms;
-	int64_t time;               /* the coordinator's clock */
+	struct str coordinator; /* its public key */
+	int64_t uptime_seconds;
+	int64_t time;           /* its clock, ms since the epoch */
 };
 MUST_CHECK bool mesh_client_about(struct mesh_client *c, struct arena *arena, struct mesh_about *out, struct error *err);
 /* GET /ready: false with the dependency that does not answer, or ERR_UNREACHABLE. */
@@ -52,7 +51,7 @@ struct mesh_query {
 };
 MUST_CHECK bool mesh_client_list(struct mesh_client *c, const struct mesh_query *q, struct arena *arena, struct mesh_node_list *out, struct error *err);
 MUST_CHECK bool mesh_client_node(struct mesh_client *c, struct str node_id, struct arena *arena, struct mesh_node *out, struct error *err);
-/* Heartbeats received since (ms since the epoch), newest page only, at most limit (0: the coordinator's default). */
+/* Heartbeats signed since then (ms since the epoch), oldest first, at most limit (0: the coordinator's default). */
 MUST_CHECK bool mesh_client_history(struct mesh_client *c, struct str node_id, int64_t since, size_t limit, struct arena *arena, struct mesh_history *out,
 				    struct error *err);
 MUST_CHECK bool mesh_client_topology(struct mesh_client *c, struct arena *arena, struct mesh_node_list *out, struct error *err);

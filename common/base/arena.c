@@ -114,7 +114,8 @@ struct str arena_printf(struct arena *a, const char *fmt, ...)
 		return arena_copy(a, str_of(small, (size_t)n));
 	char *p = arena_alloc(a, (size_t)n + 1);
 	va_start(args, fmt);
-	invariant(vsnprintf(p, (size_t)n + 1, fmt, args) == n);
+	int again = vsnprintf(p, (size_t)n + 1, fmt, args);
 	va_end(args);
+	invariant(again == n);
 	return str_of(p, (size_t)n);
 }

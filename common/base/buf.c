@@ -83,8 +83,9 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	if ((size_t)n >= b->cap - b->len) {
 		buf_reserve(b, (size_t)n + 1);
 		va_start(args, fmt);
-		invariant(vsnprintf(b->data + b->len, (size_t)n + 1, fmt, args) == n);
+		int again = vsnprintf(b->data + b->len, (size_t)n + 1, fmt, args);
 		va_end(args);
+		invariant(again == n);
 	}
 	b->len += (size_t)n;
 }

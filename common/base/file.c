@@ -9,14 +9,16 @@
 
 #include "mem.h"
 
+enum { READ_STEP = 4096 }; /* the least room, in bytes, that a read is offered */
+
 static bool read_all(int fd, size_t max, struct buf *out, const char *path, struct error *err)
 {
 	struct stat st;
 	size_t start = out->len;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && (uintmax_t)st.st_size <= max)
-		buf_reserve(out, (size_t)st.st_size + 1);
+		buf_reserve(out, (size_t)st.st_size + READ_STEP); /* all of it, and a look beyond */
 	for (;;) {
-		buf_reserve(out, 4096);
+		buf_reserve(out, READ_STEP);
 		ssize_t got = read(fd, out->data + out->len, out->cap - out->len);
 		if (got < 0 && errno == EINTR)
 			continue;

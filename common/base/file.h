@@ -7,7 +7,10 @@
 #include "buf.h"
 #include "error.h"
 
-/* Appends the whole file to *out. Longer than `max` bytes: ERR_TOO_LARGE. Missing: ERR_NOT_FOUND. Otherwise ERR_IO. After an error *out is as before. */
+/*
+ * Appends the whole file to *out. Longer than `max` bytes: ERR_TOO_LARGE. Missing: ERR_NOT_FOUND. Otherwise ERR_IO.
+ * After an error *out is as before.
+ */
 MUST_CHECK bool file_read(const char *path, size_t max, struct buf *out, struct error *err);
 
 enum file_write_how { FILE_REPLACE, FILE_MUST_NOT_EXIST };

@@ -76,7 +76,7 @@ bool log_open(const char *service, enum log_level level, enum log_format format,
 	state.service = xstrdup(service);
 	state.fd = fd;
 	state.format = format;
-	state.to_journal = !path && format == LOG_FORMAT_TEXT && stderr_is_journal();
+	state.to_journal = !path && stderr_is_journal();
 	atomic_store_explicit(&state.level, (int)level, memory_order_relaxed);
 	return true;
 }

@@ -15,7 +15,10 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
-/* At start, while there is one thread (lines before it go to standard error as text). `path` NULL means standard error. `service` is shown in each JSON line. The strings are copied. */
+/*
+ * At start, while there is one thread (lines before it go to standard error as text). `path` NULL means standard error. `service` is
+ * shown in each JSON line. The strings are copied.
+ */
 MUST_CHECK bool log_open(const char *service, enum log_level level, enum log_format format, const char *path, struct error *err);
 /* Opens the file anew (after rotation), and sets a new level; on failure the old file stays. */
 MUST_CHECK bool log_reopen(enum log_level level, struct error *err);

@@ -33,7 +33,7 @@ uint64_t random_below(uint64_t bound)
 {
 	invariant(bound > 0);
 	/* The lowest 2^64 mod bound values are drawn again, so that what is left divides evenly. */
-	uint64_t uneven = -bound % bound, v;
+	uint64_t uneven = (0 - bound) % bound, v;
 	do
 		v = random_u64();
 	while (v < uneven);

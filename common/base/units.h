@@ -10,9 +10,9 @@ MUST_CHECK bool units_parse_size(struct str s, int64_t *bytes);
 MUST_CHECK bool units_parse_duration(struct str s, int64_t bare_unit_ms, int64_t *ms);
 
 enum { UNITS_TEXT_SIZE = 32 };
-/* "3 s", "5 min", "2 h", "4 d": at most two significant figures, for people. */
+/* "850 ms", "3 s", "1.5 min", "2 h", "400 d", for people: one decimal below 10, cut and not rounded. */
 void units_format_duration(int64_t ms, char out[UNITS_TEXT_SIZE]);
-/* "512 B", "1.4 MiB". */
+/* "512 B", "1.4 MiB", likewise. */
 void units_format_size(int64_t bytes, char out[UNITS_TEXT_SIZE]);
 
 #endif

@@ -41,13 +41,16 @@ struct ed25519_secret {
  * library is unusable; the process must not go on. Thread-safe afterwards. */
 MUST_CHECK bool crypto_start(struct error *err);
 
-/* The two readings of 01 Foundations: what stands beside a signature is read leniently (no prefix, upper-case hex, "ed25519_" on signatures);
- * what stands INSIDE signed JSON has the written form only. */
+/*
+ * What stands beside a signature is read leniently (no prefix, upper-case hex, "ed25519_" on signatures); what stands INSIDE signed JSON
+ * has the written form only, lest one key have several spellings there.
+ */
 enum key_reading { KEY_LENIENT, KEY_WRITTEN };
 
 /*
- * ERR_MALFORMED_KEY. A public key of small order or in non-canonical form is refused too, without arithmetic on the curve (well under 1 us): no
- * signature by it would verify. Half of all other 32-byte strings are no point of the curve; that shows when a signature is verified.
+ * ERR_MALFORMED_KEY. A public key of small order or in non-canonical form is refused too, without arithmetic on the curve (well under
+ * 1 us): no signature by it would verify. Half of all other 32-byte strings are no point of the curve; that shows when a signature is
+ * verified.
  */
 MUST_CHECK bool ed25519_public_from_text(struct str s, enum key_reading how, struct ed25519_public *out, struct error *err);
 MUST_CHECK bool ed25519_secret_from_text(struct str s, enum key_reading how, struct ed25519_secret *out, struct error *err);

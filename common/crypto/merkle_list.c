@@ -164,14 +164,12 @@ bool merkle_consistency_prove(uint64_t from, uint64_t to, merkle_read_fn *read, 
 	return true;
 }
 
-/*
- * Where a verifier stands in the tree, as RFC 9162 names it: fn is the node it follows, sn the last node of the same level. Returns true when
- * the next hash of the path is a left sibling.
- */
+/* Where a verifier stands in the tree, as RFC 9162 names it: fn is the node it follows, sn the last node of the same level. */
 struct walk {
 	uint64_t fn, sn;
 };
 
+/* Goes up to the next hash of the path; true when that is a left sibling. */
 static bool next_is_left(struct walk *w)
 {
 	bool left = (w->fn & 1) || w->fn == w->sn;
@@ -204,8 +202,8 @@ bool merkle_inclusion_verify(const struct hash *leaf, uint64_t index, uint64_t s
 	return w.sn == 0 && hash_equal(&h, root);
 }
 
-bool merkle_consistency_verify(uint64_t from, const struct hash *from_root, uint64_t to, const struct hash *to_root, const struct hash *path,
-			       size_t count)
+bool merkle_consistency_verify(uint64_t from, const struct hash *from_root, uint64_t to, const struct hash *to_root,
+			       const struct hash *path, size_t count)
 {
 	if (from == 0 || from > to || to > LEAVES_MAX || count > MERKLE_PATH_MAX)
 		return false;
@@ -216,7 +214,7 @@ bool merkle_consistency_verify(uint64_t from, const struct hash *from_root, uint
 		w.fn >>= 1;
 		w.sn >>= 1;
 	}
-	/* An old list of 2^k leaves is itself the subtree the walk starts from (fn is 0 then, and only then); otherwise the path begins with that. */
+	/* An old list of 2^k leaves is itself the subtree the walk starts from (fn is 0 then, and only then); else the path begins with it. */
 	size_t next = w.fn == 0 ? 0 : 1;
 	if (count < next)
 		return false;

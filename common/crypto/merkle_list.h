@@ -1,6 +1,6 @@
 /*
- * Merkle tree over a list: RFC 6962 section 2.1 (and RFC 9162 2.1 for consistency). leaf = SHA-256(0x00 || data), node = SHA-256(0x01 || left || right),
- * empty list = SHA-256(""); an uneven list splits at the largest power of two smaller than n.
+ * Merkle tree over a list: RFC 6962 section 2.1 (and RFC 9162 2.1 for consistency). leaf = SHA-256(0x00 || data),
+ * node = SHA-256(0x01 || left || right), empty list = SHA-256(""); an uneven list splits at the largest power of two smaller than n.
  *
  * The tree itself is stored by its owner: proofs ask a callback for the hashes of COMPLETE subtrees, so a log of any size proves
  * with O(log n) reads. Sizes and indexes are in leaves, below 2^62.

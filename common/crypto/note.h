@@ -3,8 +3,8 @@
  *
  *	<origin>\n<size, decimal>\n<root hash, base64>\n\n— <key name> <base64(key id || signature)>\n
  *
- * The key name is the origin. key id = first 4 bytes of SHA-256(name || 0x0A || 0x01 || public key). The signature is plain Ed25519 over the note text
- * (everything up to and including the newline before the blank line).
+ * The key name is the origin. key id = first 4 bytes of SHA-256(name || 0x0A || 0x01 || public key). The signature is plain Ed25519 over
+ * the note text (everything up to and including the newline before the blank line).
  */
 #ifndef TANA_CRYPTO_NOTE_H
 #define TANA_CRYPTO_NOTE_H

@@ -1,6 +1,6 @@
 /*
- * Does the library at hand judge as tana needs? Ed25519 libraries differ in which edge cases they accept, and a network whose nodes disagree
- * about one signature splits. So the published edge cases are put to it at every start; it takes less than a millisecond.
+ * Does the library at hand judge as tana needs? Ed25519 libraries differ in which edge cases they accept, and a network whose nodes
+ * disagree about one signature splits. So the published edge cases are put to it at every start; it takes less than a millisecond.
  */
 #include <sodium.h>
 

@@ -15,7 +15,8 @@ enum { ROUNDS = 7, LARGE = 1 << 20, MAP_ENTRIES = 10000 };
 static const char heartbeat[] = "heartbeat:validator-1:1763400000000";
 static const char statement[] =
 	"{\"capabilities\":[\"consensus\",\"storage\"],\"endpoint\":\"https://validator-1.example:8190\",\"nodeId\":\"validator-1\","
-	"\"publicKey\":\"ed25519_03fde20aaa05ce309c00fcb1d5a68734a49602d315cef6b814c5248bdeb9ae94\",\"timestamp\":1763400000000,\"type\":\"register\"}";
+	"\"publicKey\":\"ed25519_03fde20aaa05ce309c00fcb1d5a68734a49602d315cef6b814c5248bdeb9ae94\","
+	"\"timestamp\":1763400000000,\"type\":\"register\"}";
 
 static struct ed25519_secret key;
 static struct ed25519_signature signature;

@@ -25,7 +25,8 @@ static void test_str(void **state)
 	assert_true(str_starts(STR_LIT("abc"), "ab") && !str_starts(STR_LIT("a"), "ab") && !str_starts(STR_NONE, ""));
 
 	/* In ascending order: each sorts before all that follow. */
-	const struct str sorted[] = {STR_NONE, STR_LIT(""), STR_LIT("A"), STR_LIT("a"), STR_LIT("a\0"), STR_LIT("aa"), STR_LIT("b"), STR_LIT("\xff")};
+	const struct str sorted[] = {STR_NONE,	      STR_LIT(""),   STR_LIT("A"), STR_LIT("a"),
+				     STR_LIT("a\0"), STR_LIT("aa"), STR_LIT("b"), STR_LIT("\xff")};
 	for (size_t i = 0; i < ARRAY_LEN(sorted); i++)
 		for (size_t j = 0; j < ARRAY_LEN(sorted); j++) {
 			int order = str_compare(sorted[i], sorted[j]);
@@ -103,8 +104,10 @@ static void test_utf8_places(void **state)
 {
 	(void)state;
 	assert_true(utf8_valid(NULL, 0));
-	static const char *const bad[] = {"\x80", "\xc0\x80", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf",
-					  "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff", "\xc3", "\xe2\x82", "\xf0\x9f\x9a", "\xe2\x28\xa1"};
+	static const char *const bad[] = {
+		"\x80", "\xc0\x80", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
+		"\xf8\x88\x80\x80\x80", "\xff", "\xc3", "\xe2\x82", "\xf0\x9f\x9a", "\xe2\x28\xa1",
+	};
 	char text[40];
 	/* At each distance from the eight-byte steps of the quick path, with text and without behind it. */
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -156,11 +159,33 @@ static void test_units_parse(void **state)
 		const char *text;
 		int64_t bytes, ms; /* -1: refused. Bare durations are seconds here. */
 	} table[] = {
-		{"0", 0, 0},	       {"5", 5, 5000},	    {"007", 7, 7000},	{"1k", 1024, -1},     {"3M", 3 << 20, -1}, {"2G", INT64_C(2) << 30, -1},
-		{"250ms", -1, 250},    {"10s", -1, 10000},  {"5m", -1, 300000}, {"2h", -1, 7200000},  {"", -1, -1},	   {"k", -1, -1},
-		{"-1", -1, -1},	       {"+1", -1, -1},	    {"1 k", -1, -1},	{"1kk", -1, -1},      {"1K", -1, -1},	   {"1.5M", -1, -1},
-		{"1kB", -1, -1},       {" 1", -1, -1},	    {"1S", -1, -1},	{"1d", -1, -1},	      {"0x10", -1, -1},	   {"9223372036854775808", -1, -1},
-		{"9223372036854775807", INT64_MAX, -1},	    {"9007199254740992k", -1, -1},	      {"9007199254740991k", INT64_C(9007199254740991) * 1024, -1},
+		{"0", 0, 0},
+		{"5", 5, 5000},
+		{"007", 7, 7000},
+		{"1k", 1024, -1},
+		{"3M", 3 << 20, -1},
+		{"2G", INT64_C(2) << 30, -1},
+		{"250ms", -1, 250},
+		{"10s", -1, 10000},
+		{"5m", -1, 300000},
+		{"2h", -1, 7200000},
+		{"", -1, -1},
+		{"k", -1, -1},
+		{"-1", -1, -1},
+		{"+1", -1, -1},
+		{"1 k", -1, -1},
+		{"1kk", -1, -1},
+		{"1K", -1, -1},
+		{"1.5M", -1, -1},
+		{"1kB", -1, -1},
+		{" 1", -1, -1},
+		{"1S", -1, -1},
+		{"1d", -1, -1},
+		{"0x10", -1, -1},
+		{"9223372036854775808", -1, -1},
+		{"9223372036854775807", INT64_MAX, -1},
+		{"9007199254740992k", -1, -1},
+		{"9007199254740991k", INT64_C(9007199254740991) * 1024, -1},
 		{"8589934592G", -1, -1},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
@@ -184,9 +209,24 @@ static void test_units_format(void **state)
 	static const struct {
 		int64_t ms;
 		const char *text;
-	} durations[] = {{0, "0 ms"},	     {1, "1 ms"},     {999, "999 ms"},	 {1000, "1 s"},	       {1099, "1 s"},	     {1500, "1.5 s"}, {9999, "9.9 s"},
-			 {59999, "59 s"},    {60000, "1 min"}, {3599999, "59 min"}, {5400000, "1.5 h"}, {86400000, "1 d"},  {345600000, "4 d"},
-			 {-3000, "-3 s"},    {INT64_C(86400000) * 400, "400 d"}, {INT64_MIN, "-106751991167 d"}};
+	} durations[] = {
+		{0, "0 ms"},
+		{1, "1 ms"},
+		{999, "999 ms"},
+		{1000, "1 s"},
+		{1099, "1 s"},
+		{1500, "1.5 s"},
+		{9999, "9.9 s"},
+		{59999, "59 s"},
+		{60000, "1 min"},
+		{3599999, "59 min"},
+		{5400000, "1.5 h"},
+		{86400000, "1 d"},
+		{345600000, "4 d"},
+		{-3000, "-3 s"},
+		{INT64_C(86400000) * 400, "400 d"},
+		{INT64_MIN, "-106751991167 d"},
+	};
 	char out[UNITS_TEXT_SIZE];
 	for (size_t i = 0; i < ARRAY_LEN(durations); i++) {
 		units_format_duration(durations[i].ms, out);
@@ -195,8 +235,19 @@ static void test_units_format(void **state)
 	static const struct {
 		int64_t bytes;
 		const char *text;
-	} sizes[] = {{0, "0 B"},	  {512, "512 B"},  {1023, "1023 B"}, {1024, "1 KiB"}, {1536, "1.5 KiB"}, {10 * 1024 + 1000, "10 KiB"},
-		     {1468006, "1.3 MiB"}, {INT64_C(3) << 30, "3 GiB"}, {INT64_C(5) << 40, "5 TiB"}, {INT64_MAX, "8191 PiB"}, {-2048, "-2 KiB"}};
+	} sizes[] = {
+		{0, "0 B"},
+		{512, "512 B"},
+		{1023, "1023 B"},
+		{1024, "1 KiB"},
+		{1536, "1.5 KiB"},
+		{10 * 1024 + 1000, "10 KiB"},
+		{1468006, "1.3 MiB"},
+		{INT64_C(3) << 30, "3 GiB"},
+		{INT64_C(5) << 40, "5 TiB"},
+		{INT64_MAX, "8191 PiB"},
+		{-2048, "-2 KiB"},
+	};
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		units_format_size(sizes[i].bytes, out);
 		assert_string_equal(out, sizes[i].text);

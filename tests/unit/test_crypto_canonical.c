@@ -93,31 +93,43 @@ static void test_table(void **state)
 #define NO(t) {STR_LIT(t), false}
 		/* values */
 		YES("{}"), YES("[]"), YES("null"), YES("true"), YES("false"), YES("\"\""), YES("0"), YES("[[],{},\"\",0,null]"),
-		NO(""), NO("nul"), NO("nulll"), NO("True"), NO("NaN"), NO("Infinity"), NO("undefined"), NO("'a'"), NO("{"), NO("}"), NO("["), NO("]"), NO(","),
+		NO(""), NO("nul"), NO("nulll"), NO("True"), NO("NaN"), NO("Infinity"), NO("undefined"), NO("'a'"), NO("{"), NO("}"),
+		NO("["), NO("]"), NO(","),
 		/* numbers */
 		YES("-1"), YES("10"), YES("9007199254740991"), YES("-9007199254740991"), NO("9007199254740992"), NO("-9007199254740992"),
-		NO("99999999999999999999999999"), NO("-0"), NO("00"), NO("01"), NO("-01"), NO("1.0"), NO("1.5"), NO("1e3"), NO("1E3"), NO("1e-3"), NO("+1"), NO("-"),
+		NO("99999999999999999999999999"), NO("-0"), NO("00"), NO("01"), NO("-01"), NO("1.0"), NO("1.5"), NO("1e3"), NO("1E3"),
+		NO("1e-3"), NO("+1"), NO("-"),
 		NO(".5"), NO("0x1"), NO("1 "), NO(" 1"), NO("0.0"), NO("--1"), NO("1-"),
 		/* strings and escapes */
-		YES("\"a\""), YES("\"/\""), YES("\"\\\"\\\\\\b\\f\\n\\r\\t\""), YES("\"\\u0001\\u0007\\u000b\\u000e\\u000f\\u0010\\u001a\\u001f\""), YES("\"\x7f\""),
+		YES("\"a\""), YES("\"/\""), YES("\"\\\"\\\\\\b\\f\\n\\r\\t\""),
+		YES("\"\\u0001\\u0007\\u000b\\u000e\\u000f\\u0010\\u001a\\u001f\""), YES("\"\x7f\""),
 		YES("\"é漢🚀\""), YES("\"\xe2\x80\xa8\""), YES("\"\xef\xbf\xbf\""),
-		NO("\"\\/\""), NO("\"\\u0041\""), NO("\"\\u001F\""), NO("\"\\u000A\""), NO("\"\\u000a\""), NO("\"\\u0008\""), NO("\"\\u0009\""), NO("\"\\u000c\""),
-		NO("\"\\u000d\""), NO("\"\\u0000\""), NO("\"\\u0020\""), NO("\"\\u007f\""), NO("\"\\u0022\""), NO("\"\\u005c\""), NO("\"\\u00e9\""), NO("\"\\u6f22\""),
-		NO("\"\\U0001\""), NO("\"\\u001\""), NO("\"\\u00g1\""), NO("\"\\u\""), NO("\"\\ud83d\\ude80\""), NO("\"\\ud800\""), NO("\"\\udc00\""), NO("\"\\x01\""),
-		NO("\"\\a\""), NO("\"\\'\""), NO("\"\\\""), NO("\"\\"), NO("\""), NO("\"a"), NO("a\""), NO("\"a\"b"), NO("\"\n\""), NO("\"\t\""), NO("\"\x1f\""), NO("\"\0\""),
-		NO("\"\xff\""), NO("\"\xc0\x80\""), NO("\"\xed\xa0\x80\""), NO("\"\xed\xa0\xbd\xed\xba\x80\""), NO("\"\xf4\x90\x80\x80\""), NO("\"\xe6\xbc\""),
+		NO("\"\\/\""), NO("\"\\u0041\""), NO("\"\\u001F\""), NO("\"\\u000A\""), NO("\"\\u000a\""), NO("\"\\u0008\""),
+		NO("\"\\u0009\""), NO("\"\\u000c\""),
+		NO("\"\\u000d\""), NO("\"\\u0000\""), NO("\"\\u0020\""), NO("\"\\u007f\""), NO("\"\\u0022\""), NO("\"\\u005c\""),
+		NO("\"\\u00e9\""), NO("\"\\u6f22\""),
+		NO("\"\\U0001\""), NO("\"\\u001\""), NO("\"\\u00g1\""), NO("\"\\u\""), NO("\"\\ud83d\\ude80\""), NO("\"\\ud800\""),
+		NO("\"\\udc00\""), NO("\"\\x01\""),
+		NO("\"\\a\""), NO("\"\\'\""), NO("\"\\\""), NO("\"\\"), NO("\""), NO("\"a"), NO("a\""), NO("\"a\"b"), NO("\"\n\""),
+		NO("\"\t\""), NO("\"\x1f\""), NO("\"\0\""),
+		NO("\"\xff\""), NO("\"\xc0\x80\""), NO("\"\xed\xa0\x80\""), NO("\"\xed\xa0\xbd\xed\xba\x80\""),
+		NO("\"\xf4\x90\x80\x80\""), NO("\"\xe6\xbc\""),
 		/* keys */
 		YES("{\"a\":1}"), YES("{\"A\":1,\"B\":2,\"a\":3,\"a0\":4,\"a_\":5,\"aa\":6,\"b\":7}"), YES("{\"Zz_9\":{}}"),
-		NO("{\"\":1}"), NO("{\"_a\":1}"), NO("{\"9a\":1}"), NO("{\"a-b\":1}"), NO("{\"a.b\":1}"), NO("{\"a b\":1}"), NO("{\"é\":1}"), NO("{\"\\u0061\":1}"),
-		NO("{\"a\\n\":1}"), NO("{\"a\0\":1}"), NO("{a:1}"), NO("{1:1}"), NO("{\"a\" :1}"), NO("{\"a\"}"), NO("{\"a\":}"), NO("{\"a\":1,}"), NO("{,\"a\":1}"), NO("{\"a\":1,,\"b\":1}"),
+		NO("{\"\":1}"), NO("{\"_a\":1}"), NO("{\"9a\":1}"), NO("{\"a-b\":1}"), NO("{\"a.b\":1}"), NO("{\"a b\":1}"),
+		NO("{\"é\":1}"), NO("{\"\\u0061\":1}"),
+		NO("{\"a\\n\":1}"), NO("{\"a\0\":1}"), NO("{a:1}"), NO("{1:1}"), NO("{\"a\" :1}"), NO("{\"a\"}"), NO("{\"a\":}"),
+		NO("{\"a\":1,}"), NO("{,\"a\":1}"), NO("{\"a\":1,,\"b\":1}"),
 		NO("{\"a\":1\"b\":1}"), NO("{\"a\",\"b\"}"), NO("{\"a\":1]"), NO("{\"a\":1"), NO("{\"a"), NO("{\"a\":"), NO("{null:1}"),
 		/* order and duplicates */
-		NO("{\"b\":1,\"a\":2}"), NO("{\"a\":1,\"a\":1}"), NO("{\"a\":1,\"B\":2}"), NO("{\"aa\":1,\"a\":2}"), NO("{\"a_\":1,\"a0\":2}"), NO("{\"a\":1,\"b\":2,\"a\":3}"),
+		NO("{\"b\":1,\"a\":2}"), NO("{\"a\":1,\"a\":1}"), NO("{\"a\":1,\"B\":2}"), NO("{\"aa\":1,\"a\":2}"),
+		NO("{\"a_\":1,\"a0\":2}"), NO("{\"a\":1,\"b\":2,\"a\":3}"),
 		NO("{\"x\":{\"b\":1,\"a\":2}}"), NO("[{\"a\":1,\"a\":2}]"), YES("{\"a\":{\"b\":1},\"b\":{\"a\":1}}"),
 		/* arrays */
 		YES("[1,2,[3]]"), NO("[1,]"), NO("[,1]"), NO("[1,,2]"), NO("[1 2]"), NO("[1}"), NO("[1"),
 		/* blanks, comments, several values, marks */
-		NO(" {}"), NO("{} "), NO("{}\n"), NO("{ }"), NO("[ ]"), NO("[1, 2]"), NO("{\"a\": 1}"), NO("{}{}"), NO("1,2"), NO("{}//x"), NO("/**/{}"), NO("\xef\xbb\xbf{}"),
+		NO(" {}"), NO("{} "), NO("{}\n"), NO("{ }"), NO("[ ]"), NO("[1, 2]"), NO("{\"a\": 1}"), NO("{}{}"), NO("1,2"),
+		NO("{}//x"), NO("/**/{}"), NO("\xef\xbb\xbf{}"),
 		NO("{}\0"), NO("\0"), NO("{\0}"), NO("nu\0l"),
 #undef YES
 #undef NO
@@ -194,7 +206,7 @@ static json_t *random_tree(int depth)
 	}
 }
 
-/* What the writer writes is canonical and means the same; of its one-byte mutations, exactly those are canonical that the oracle says are. */
+/* What the writer writes is canonical and means the same; of its one-byte mutations, exactly those are canonical that the oracle says. */
 static void test_random(void **state)
 {
 	(void)state;
@@ -254,7 +266,10 @@ static void test_writer(void **state)
 	buf_free(&out);
 }
 
-/* The caller's mistakes, one script each: o object, a array, e end, i int, kx the key x, s string, I and J out of range, U not UTF-8, N with NUL, A absent. */
+/*
+ * The caller's mistakes, one script each: o object, a array, e end, i int, kx the key x, s string, I and J integers out of range, U a string
+ * that is not UTF-8, N one with NUL, A an absent one.
+ */
 static void play(void *arg)
 {
 	struct buf out = {0};
@@ -281,7 +296,8 @@ static void play(void *arg)
 static void test_writer_mistakes(void **state)
 {
 	(void)state;
-	static const char *const wrong[] = {"ii", "oi", "okaka", "okbika", "okaikaie", "okae", "e", "aee", "aka", "ka", "ok1i", "ok_i", "I", "J", "U", "N", "A",
+	static const char *const wrong[] = {"ii", "oi",  "okaka", "okbika", "okaikaie", "okae", "e", "aee", "aka",
+					    "ka", "ok1i", "ok_i",  "I",	     "J",	 "U",	 "N", "A",
 					    "oie", "aiei", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		char script[64];

@@ -210,9 +210,11 @@ static void test_roots(void **state)
 	free(s);
 }
 
-/* No flipped bit, missing, doubled or surplus hash passes. `check` verifies the path it is given. */
-static void assert_mutants_refused(const struct hash *path, size_t count, bool (*check)(const struct hash *path, size_t count, const void *arg),
-				   const void *arg)
+/* Verifies the path it is given. */
+typedef bool check_fn(const struct hash *path, size_t count, const void *arg);
+
+/* No flipped bit, no missing or surplus hash passes. */
+static void assert_mutants_refused(const struct hash *path, size_t count, check_fn *check, const void *arg)
 {
 	struct hash m[MERKLE_PATH_MAX + 2];
 	assert_true(check(path, count, arg));
@@ -325,6 +327,21 @@ static void test_rewritten_log(void **state)
 	free(s);
 }
 
+/* Roots made to fit a path of the wrong length: only the sizes tell. */
+static void test_forged_sizes(void **state)
+{
+	(void)state;
+	struct hash root;
+	merkle_node(&root, &leaves[1], &leaves[0]);
+	assert_false(merkle_inclusion_verify(&leaves[0], 0, 1, &leaves[1], 1, &root)); /* too long for one leaf */
+	merkle_node(&root, &leaves[0], &leaves[1]);
+	assert_true(merkle_inclusion_verify(&leaves[0], 0, 2, &leaves[1], 1, &root));
+	assert_false(merkle_inclusion_verify(&leaves[0], 0, 3, &leaves[1], 1, &root)); /* too short for three */
+	assert_false(merkle_consistency_verify(2, &root, 4, &root, NULL, 0)); /* "four leaves" with the root of two */
+	assert_false(merkle_consistency_verify(3, &root, 4, &root, NULL, 0));
+	assert_false(merkle_consistency_verify(3, &root, 5, &root, &root, 1));
+}
+
 static void test_out_of_range(void **state)
 {
 	(void)state;
@@ -413,7 +430,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors),	      cmocka_unit_test(test_leaf),	   cmocka_unit_test(test_roots),
 		cmocka_unit_test(test_inclusion_all), cmocka_unit_test(test_consistency_all), cmocka_unit_test(test_rewritten_log),
-		cmocka_unit_test(test_out_of_range),  cmocka_unit_test(test_reads_fail),	   cmocka_unit_test(test_huge),
+		cmocka_unit_test(test_out_of_range),  cmocka_unit_test(test_forged_sizes),  cmocka_unit_test(test_reads_fail),	   cmocka_unit_test(test_huge),
 	};
 	return cmocka_run_group_tests(tests, fill_leaves, NULL);
 }

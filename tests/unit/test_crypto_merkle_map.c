@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
+#include "crypto/merkle_list.h"
 #include "crypto/merkle_map.h"
 #include "dies.h"
 #include "vectors.h"
@@ -226,6 +227,22 @@ static void test_deep(void **state)
 	assert_int_equal(p.count, MERKLE_MAP_DEPTH);
 }
 
+/* A root whose maker put an entry where it does not belong proves nothing about the keys that do belong there. */
+static void test_misplaced_entry(void **state)
+{
+	(void)state;
+	static struct merkle_map_proof p;
+	struct hash path = {{0x00}}, root, leaf;
+	p = (struct merkle_map_proof){.count = 1, .siblings = {{{1}}}, .has_other = true, .other = {.path = {{0x80}}}};
+	merkle_map_leaf(&leaf, &p.other);
+	merkle_node(&root, &leaf, &p.siblings[0]); /* on the left, though its first bit is 1 */
+	assert_false(merkle_map_verify_absent(&root, &path, &p));
+	p.other.path.b[0] = 0x40;
+	merkle_map_leaf(&leaf, &p.other);
+	merkle_node(&root, &leaf, &p.siblings[0]);
+	assert_true(merkle_map_verify_absent(&root, &path, &p));
+}
+
 static void sort_twins(void *arg)
 {
 	merkle_map_sort(arg, 2);
@@ -244,6 +261,7 @@ int main(void)
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_random_maps),
 		cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_misplaced_entry),
 		cmocka_unit_test(test_twins),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,7 @@ static void test_changed(void **state)
 	for (size_t i = 0; i < sealed.len; i++) {
 		assert_false(unseal(str_of(sealed.data, i), STR_LIT("p"), &opened, &err));
 		assert_int_equal(err.code, ERR_KEY_FILE);
+		assert_int_equal(strstr(err.message, "cut short") != NULL, i < HEADER_SIZE + 16);
 		if (i >= 1 && i < 13)
 			continue; /* the limits, below: here they would only cost time */
 		sealed.data[i] ^= 1;

@@ -120,15 +120,20 @@ static void emit_window(void *ctx, int64_t id, const char *type, struct str data
 		w->emit(w->ctx, id, type, data);
 }
 
-/* Is the event right after `after` still kept? */
-static bool still_kept(struct mesh *m, int64_t after)
+/* Can a stream go on after this id? Not when it was never given, when what follows is forgotten, or when that is too much. */
+static bool reachable(struct mesh *m, int64_t after)
 {
 	struct error err;
+	struct db_rows *rows;
+	int64_t last;
+	bool kept = false;
+	if (!read_last(m, &last, &err) || after > last || last - after > BACKFILL_MAX)
+		return false;
+	if (after == last)
+		return true;
 	struct db_conn *c = db_pool_reader(m->pool, &err);
 	if (!c)
 		return false;
-	struct db_rows *rows;
-	bool kept = false;
 	if (db_query(c, &SQL_OLDEST, DB_ARGS(DB_INT(after)), &rows, &err) == DB_OK) {
 		kept = db_next(rows) && db_int(rows, 0) == after + 1;
 		if (db_finish(rows, &err) != DB_OK)
@@ -141,7 +146,7 @@ static bool still_kept(struct mesh *m, int64_t after)
 bool mesh_feed_backfill(void *ctx, int64_t after, int64_t before, sse_emit_fn *emit, void *emit_ctx)
 {
 	struct mesh *m = ctx;
-	if (before - after > BACKFILL_MAX || !still_kept(m, after))
+	if (!reachable(m, after))
 		return false;
 	struct window w = {.before = before, .emit = emit, .ctx = emit_ctx};
 	size_t count = READ_PAGE;

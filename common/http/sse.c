@@ -350,8 +350,9 @@ static void catch_up(struct sse_stream *st, int64_t last_id, sse_backfill_fn *ba
 	size_t begin = st->own.len;
 	if (backfill && backfill(ctx, last_id, before, emit, st))
 		return;
+	/* It begins anew, whatever id it named: also one that was never given. */
 	st->own.len = begin;
-	st->last_id = last_id;
+	st->last_id = INT64_MIN;
 	buf_puts(&st->own, "event: reset\ndata: {}\n\n");
 }
 

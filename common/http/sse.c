@@ -343,7 +343,9 @@ static void catch_up(struct sse_stream *st, int64_t last_id, sse_backfill_fn *ba
 	st->cursor = first_after(h, last_id);
 	st->last_id = last_id;
 	int64_t before = st->cursor < h->end ? (*slot(h, st->cursor))->id : INT64_MAX;
-	bool seamless = st->cursor > h->first || (st->cursor < h->end && before - 1 == last_id);
+	/* An id beyond the newest was never given, or is of an instance that is ahead of this one: the backfill knows. */
+	bool ahead = h->first < h->end && (*slot(h, h->end - 1))->id < last_id;
+	bool seamless = (st->cursor > h->first && !ahead) || (st->cursor < h->end && before - 1 == last_id);
 	pthread_mutex_unlock(&h->lock);
 	if (seamless)
 		return;

@@ -81,14 +81,13 @@ def database(storage, shared, tmp_path):
     made = []
 
     def make():
-        if storage == "sqlite":
-            return f"sqlite:{tmp_path}/mesh-{len(made)}.db"
-        made.append(pg.create_database(shared["pg"]))
+        made.append(f"sqlite:{tmp_path}/mesh-{len(made)}.db" if storage == "sqlite" else pg.create_database(shared["pg"]))
         return made[-1]
 
     yield make
     for url in made:
-        pg.drop_database(shared["pg"], url)
+        if storage == "postgres":
+            pg.drop_database(shared["pg"], url)
 
 
 @pytest.fixture

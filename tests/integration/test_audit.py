@@ -163,7 +163,7 @@ def test_verify_against_a_kept_checkpoint(mesh, tmp_path):
     lines[2] = base64.b64encode(b"\1" * 32).decode()
     (tmp_path / "other").write_text("\n".join(lines) + "\n\n" + signature)
     done = mesh.run("verify", "--checkpoint", tmp_path / "other")
-    assert done.returncode in (1, 6), done
+    assert done.returncode in (1, 2) and "checkpoint" in done.stderr + done.stdout, done
 
 
 def test_a_truncated_log_does_not_pass_against_a_kept_checkpoint(mesh, tmp_path):
@@ -181,7 +181,7 @@ def test_a_truncated_log_does_not_pass_against_a_kept_checkpoint(mesh, tmp_path)
             if (position + 1) << level > n - 1:
                 db.do(f"DELETE FROM audit_tree WHERE level = {level} AND position = {position}")
     assert mesh.run("verify").returncode == 0, "the shorter log is a good log in itself"
-    assert mesh.run("verify", "--checkpoint", kept).returncode in (1, 6)
+    assert mesh.run("verify", "--checkpoint", kept).returncode == 1
 
 
 # -- tampering
@@ -250,6 +250,13 @@ def other_values(value):
     return [value[:-1] + ("0" if value[-1:] != "0" else "1")]
 
 
+def named(table, keys, report):
+    """Does the report name the row? An entry of the log is also named by its leaf in the tree."""
+    if table == "audit_log" and f"level 0 position {keys[0]}" in report:
+        return True
+    return table in report and any(str(k) in report for k in keys)
+
+
 def test_tampering_with_any_column_of_any_row_is_found_and_named(mesh):
     """What one database edit can change, verify finds: it exits 1 and names the table and the row. Only what heartbeats write (local_...) is not signed by anyone."""
     busy(mesh)
@@ -275,7 +282,7 @@ def test_tampering_with_any_column_of_any_row_is_found_and_named(mesh):
                         tried += 1
                         result = mesh.run("verify")
                         report = result.stdout + result.stderr
-                        if result.returncode not in (1, 6) or table not in report or not any(str(k) in report for k in keys):
+                        if result.returncode != 1 or not named(table, keys, report):
                             missed.append(f"{table}.{column} of {keys}: {value!r} -> {other!r}: exit {result.returncode}: {report[-300:]}")
                         now_at = [other if c == column else v for (c, key), v in zip(columns, row) if key]
                         assert db.do(f"UPDATE {table} SET {column} = {db.mark} WHERE {where}", value, *now_at) == 1
@@ -300,13 +307,14 @@ def test_rows_taken_away_or_added_are_found_and_named(mesh):
                 keys = [v for (c, key), v in zip(columns, row) if key]
                 assert db.do(f"DELETE FROM {table} WHERE {where}", *keys) == 1
                 result = mesh.run("verify")
-                assert result.returncode in (1, 6) and table in result.stdout + result.stderr, (table, keys, result)
+                assert result.returncode == 1, (table, keys, result)
+                assert table in result.stdout or (table == "audit_log" and "audit_head" in result.stdout), (table, keys, result)
                 db.do(f"INSERT INTO {table} ({names}) VALUES ({marks})", *row)
         row = dict(zip([c for c, _ in db.columns("nodes")], db.rows("SELECT * FROM nodes WHERE id = 'a'")[0]))
         row.update(id="ghost", public_key=oracle.Key().public)
         db.do(f"INSERT INTO nodes ({', '.join(row)}) VALUES ({', '.join(db.mark for _ in row)})", *row.values())
         result = mesh.run("verify")
-        assert result.returncode in (1, 6) and "ghost" in result.stdout + result.stderr, result
+        assert result.returncode == 1 and "ghost" in result.stdout + result.stderr, result
         db.do("DELETE FROM nodes WHERE id = 'ghost'")
     mesh.verify()
 
@@ -322,7 +330,7 @@ def test_a_rewritten_history_with_a_consistent_tree_is_found_by_signatures(mesh)
         forged = victim["message"].replace(":a:", ":b:")
         db.do(f"UPDATE audit_log SET message = {db.mark} WHERE idx = {db.mark}", forged, victim["idx"])
     result = mesh.run("verify")
-    assert result.returncode in (1, 6) and "audit_log" in result.stdout + result.stderr, result
+    assert result.returncode == 1 and "audit_log" in result.stdout + result.stderr, result
 
 
 def test_the_replay_of_a_forged_log_is_refused_by_the_oracle(mesh):
@@ -345,5 +353,5 @@ def test_verify_creates_nothing(storage, mesh, tmp_path):
     mesh.stop()
     mesh.db_url = f"sqlite:{missing}"
     done = mesh.run("verify")
-    assert done.returncode == 1 and str(missing) in done.stderr, done
+    assert done.returncode in (1, 2) and str(missing) in done.stderr, done
     assert not missing.exists()

@@ -1,5 +1,6 @@
 """Promise: only a sovereign key admits, denies, removes or resets a node; each of its signatures counts once, for this network, this action and the very key it names."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +13,7 @@ ACTIONS = ("approve", "deny", "remove", "reset")
 
 def test_approval(mesh):
     node = mesh.pending("validator-1")
-    before = now()
+    before = int(time.time() * 1000)
     answer = mesh.decide("approve", node).expect(200)
     assert (answer["success"], answer["nodeId"], answer["status"]) == (True, "validator-1", "active")
     row = mesh.node(node)

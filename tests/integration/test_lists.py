@@ -66,7 +66,7 @@ def test_a_node_without_services_and_one_with_sixteen_fill_a_page_alike(mesh):
         ("/nodes", {"limit": 2**64}, "malformed_parameter"), ("/nodes", {"limit": [1, 2]}, "malformed_parameter"),
         ("/nodes", {"status": "sleeping"}, "malformed_parameter"), ("/nodes", {"status": ""}, "malformed_parameter"),
         ("/nodes", {"status": "Active"}, "malformed_parameter"), ("/nodes", {"nonsense": "1"}, "malformed_parameter"),
-        ("/nodes", {"cursor": "garbage"}, "malformed_cursor"), ("/nodes", {"cursor": "////"}, "malformed_cursor"), ("/nodes", {"cursor": "' OR 1=1--"}, "malformed_cursor"),
+        ("/nodes", {"cursor": "////"}, "malformed_cursor"), ("/nodes", {"cursor": "' OR 1=1--"}, "malformed_cursor"),
         ("/audit", {"limit": 1001}, "malformed_parameter"), ("/audit", {"cursor": "garbage"}, "malformed_cursor"), ("/audit", {"after": "x"}, "malformed_parameter"),
     ],
 )
@@ -140,7 +140,7 @@ def test_one_node(mesh):
 
 def test_entity_tags(mesh):
     node = mesh.active("a")
-    for path in ("/nodes", "/nodes?status=all&limit=1", "/topology"):
+    for path in ("/nodes", "/nodes?status=all&limit=1", "/topology/snapshot"):
         first = mesh.get(path)
         first.expect(200)
         tag = first.header("ETag")

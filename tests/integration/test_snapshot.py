@@ -162,7 +162,7 @@ def test_what_a_thief_of_the_coordinators_key_cannot_do(varied):
     accepted = []
     for path in places({"nodes": doc["nodes"], "sovereigns": doc["sovereigns"]}):
         for how, out in tampered(doc, path):
-            if (how == "remove" and path in allowed_to_vanish) or path[-1] in ("status", "details") or (path[0] == "sovereigns" and path[1] < 2):
+            if (how == "remove" and path in allowed_to_vanish) or path[-1] in ("status", "details") or path[:2] in (("sovereigns", 0), ("sovereigns", 1)) or len(path) < 2:
                 continue  # leaving out, and what nobody but the coordinator says
             try:
                 check_snapshot_members(out, **known)
@@ -203,13 +203,13 @@ def test_going_offline_gives_a_new_version(mesh_factory):
 
 
 def test_it_expires(mesh_factory):
-    mesh = mesh_factory(args=["--snapshot-ttl", "1s"])
+    mesh = mesh_factory(args=["--snapshot-ttl", "2s"])
     mesh.active("a")
     body, doc, _ = fetch(mesh)
-    assert doc["expires"] - doc["issued"] == 1000
+    assert doc["expires"] - doc["issued"] == 2000
     with pytest.raises(Forged, match="expired"):
         check_snapshot(body, coordinator=mesh.coordinator()["publicKey"], network=mesh.network, now=doc["expires"])
-    time.sleep(1.1)
+    time.sleep(max(0, doc["expires"] - time.time() * 1000) / 1000 + 0.05)
     fetch(mesh)
 
 
@@ -221,10 +221,7 @@ def test_the_coordinators_key_is_kept_and_private(mesh, mesh_factory, tmp_path):
     assert mesh.coordinator()["publicKey"] == key
     mesh.stop()
     path.chmod(0o644)
-    done = mesh.daemon.start(wait=False)
-    done.wait(status=1)
-    assert "coordinator-key.json" in mesh.daemon.tail() and "chmod" in mesh.daemon.tail()
-    mesh.daemon.allowed.append("coordinator-key.json")
+    mesh.daemon.refuse_to_start("coordinator-key.json", "chmod")
     path.chmod(0o600)
     mesh.start()
 
@@ -234,8 +231,5 @@ def test_another_coordinator_key_on_the_same_database_is_refused(mesh, mesh_fact
     mesh.active("a")
     mesh.stop()
     stranger = mesh_factory(db_url=mesh.db_url, sovereigns=[], start=False)
-    stranger.daemon.start(wait=False)
-    stranger.daemon.wait(status=1)
-    stranger.daemon.allowed.append("coordinator")
-    assert "coordinator" in stranger.daemon.tail()
+    stranger.daemon.refuse_to_start("coordinator key")
     mesh.start()

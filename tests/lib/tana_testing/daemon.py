@@ -71,6 +71,18 @@ class Daemon:
             self.wait_listening(within)
         return self
 
+    def refuse_to_start(self, *says, within=15.0):
+        """Starts what must not start: it ends with 1 or 2 (a wrong configuration), its log naming each of `says`. Returns the last log lines."""
+        self.start(wait=False)
+        code = self.process.wait(within * PATIENCE)
+        self.process = None
+        text = self.tail()
+        assert code in (1, 2), f"ended with {code}:\n{text}"
+        for word in says:
+            assert word in text, f"does not say {word!r}:\n{text}"
+        self.allowed.append("cannot start")
+        return text
+
     def wait_listening(self, within=10.0):
         deadline = time.monotonic() + within * PATIENCE
         while time.monotonic() < deadline:

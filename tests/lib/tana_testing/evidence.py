@@ -167,19 +167,13 @@ def _check_admission(node, chain, network, reigns):
         need(node_id == node["id"] and key in chain, "an approval of another node or key")
     else:
         invite, _, _, at = text_parts(e["message"], network, "invite", 4)
-        # The use stands in the registration that was admitted: the present one, or an earlier one kept beside it.
-        for kept in (node["registration"], node.get("inviteUse")):
-            if kept is None:
-                continue
-            fields, _ = registration_of(kept["message"])
-            use = fields.get("invite")
-            if use and use["publicKey"] == invite:
-                _verified(kept["message"], kept["publicKey"], kept["signature"], "the invited registration")
-                need(kept["publicKey"] == fields["publicKey"] and fields["nodeId"] == node["id"] and fields["publicKey"] in chain, "another node's invitation")
-                _verified(f"tana-mesh:{network}:invite-use:{node['id']}:{fields['publicKey']}", invite, use["signature"], "invite use")
-                break
-        else:
-            raise Forged("no use of the invite is shown")
+        # The use stands in the registration that was admitted, which later ones may have replaced.
+        used = node["inviteUse"]
+        fields, _ = registration_of(used["message"])
+        _verified(used["message"], used["publicKey"], used["signature"], "the invited registration")
+        need(used["publicKey"] == fields["publicKey"] and fields["nodeId"] == node["id"] and fields["publicKey"] in chain, "another node's invitation")
+        need(fields["invite"]["publicKey"] == invite, "the use of another invite")
+        _verified(f"tana-mesh:{network}:invite-use:{node['id']}:{fields['publicKey']}", invite, fields["invite"]["signature"], "invite use")
     _verified(e["message"], e["publicKey"], e["signature"], "admission")
     need(reigns.holds(e["publicKey"], int(at)), "an admission by a key that was not sovereign")
 

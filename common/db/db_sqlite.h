@@ -1,4 +1,5 @@
-/* Inside the SQLite driver: the connection, and what db_sqlite.c (statements) and db_sqlite_file.c (files: opening, backups) ask of each other. */
+/* Inside the SQLite driver: the connection, and what db_sqlite.c (statements), db_sqlite_file.c (opening, backups) and
+ * db_sqlite_vfs.c (how SQLite writes) ask of each other. */
 #ifndef TANA_DB_SQLITE_H
 #define TANA_DB_SQLITE_H
 
@@ -23,5 +24,8 @@ bool lite_display(const char *url, char *out, size_t size);
 enum db_status lite_backup(struct db_conn *c, const char *path, struct error *err);
 /* Is the file still the one that was opened? */
 bool lite_file_in_place(struct lite *c);
+/* The file layer connections are opened with; to be registered once, before the first. */
+#define LITE_VFS "tana"
+void lite_register_vfs(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -27,8 +28,8 @@ enum {
 static const char settings[] = "PRAGMA synchronous = FULL;"
 			       "PRAGMA foreign_keys = ON;"
 			       "PRAGMA temp_store = MEMORY;"
-			       "PRAGMA cache_size = -16384;"            /* KiB, filled as needed */
-			       "PRAGMA wal_autocheckpoint = 4000;"      /* pages */
+			       "PRAGMA cache_size = -8192;"             /* KiB, filled as needed */
+			       "PRAGMA wal_autocheckpoint = 8000;"      /* pages: 32 MB */
 			       "PRAGMA journal_size_limit = 67108864;"; /* bytes the log keeps of what a long reader made it grow to */
 
 static void forward_log(void *unused, int code, const char *message)
@@ -43,6 +44,7 @@ static void configure(void)
 	sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	sqlite3_config(SQLITE_CONFIG_LOG, forward_log, NULL);
+	lite_register_vfs();
 }
 
 static const char *path_of(const char *url)
@@ -151,7 +153,7 @@ enum db_status lite_open(const char *url, enum db_open_how how, const char *name
 	c->path = literal_path(path_of(url));
 	c->read_only = how == DB_OPEN_READ_ONLY;
 	int flags = (c->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-	int rc = sqlite3_open_v2(c->path, &c->db, flags, NULL);
+	int rc = sqlite3_open_v2(c->path, &c->db, flags, LITE_VFS);
 	if (!c->db)
 		fatal("out of memory");
 	status = rc == SQLITE_OK ? set_up(c, err) : lite_failure(c, "opening", err);
@@ -231,6 +233,10 @@ static enum db_status write_copy(struct lite *c, const char *part, struct error 
 /* The copy grows under another name: whatever happens, PATH never holds a part of one. */
 enum db_status lite_backup(struct db_conn *conn, const char *path, struct error *err)
 {
+	if (file_exists(path)) {
+		error_set(err, ERR_ALREADY_EXISTS, "the backup %s exists already", path);
+		return DB_CONFLICT;
+	}
 	size_t size = strlen(path) + sizeof("./.XXXXXX");
 	char *part = xmalloc(size);
 	snprintf(part, size, "%s%s.XXXXXX", *path == '/' ? "" : "./", path);

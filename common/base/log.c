@@ -111,24 +111,27 @@ bool log_enabled(enum log_level level)
 	return (int)level <= atomic_load_explicit(&state.level, memory_order_relaxed);
 }
 
+/* At most `max` bytes of a longer text, without the beginning of a character whose end is cut off. */
+static struct str cut_to(struct str s, size_t max)
+{
+	size_t n = max;
+	while (n > max - 3 && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+		n--;
+	return str_of(s.p, n);
+}
+
 /* Text whose bytes may be anything, made into valid UTF-8 of a bounded length. Lives in *scratch when it had to be changed. */
 static struct str tidy(struct str s, size_t max, struct buf *scratch)
 {
 	bool cut = s.n > max;
-	if (cut) {
-		s.n = max;
-		while (s.n > 0 && ((unsigned char)s.p[s.n] & 0xc0) == 0x80)
-			s.n--;
-	}
-	if (!cut && utf8_valid(s.p, s.n))
+	if (cut)
+		s = cut_to(s, max);
+	bool valid = utf8_valid(s.p, s.n);
+	if (valid && !cut)
 		return s;
 	buf_clear(scratch);
-	bool valid = utf8_valid(s.p, s.n);
 	for (size_t i = 0; i < s.n; i++)
-		if (valid || (unsigned char)s.p[i] < 0x80)
-			buf_putc(scratch, s.p[i]);
-		else
-			buf_putc(scratch, '?');
+		buf_putc(scratch, valid || (unsigned char)s.p[i] < 0x80 ? s.p[i] : '?');
 	if (cut)
 		buf_puts(scratch, "...");
 	return buf_str(scratch);

@@ -1,6 +1,6 @@
 /*
- * A map from byte strings to pointers, in memory. Open addressing, seeded hashing (keys may come from outside), not thread-safe. Keys are borrowed: they must live, unchanged, as
- * long as their entry. A zeroed struct is an empty map.
+ * A map from byte strings to pointers, in memory. Open addressing, seeded hashing (keys may come from outside), not thread-safe. Keys are
+ * borrowed: they must live, unchanged, as long as their entry. A zeroed struct is an empty map.
  */
 #ifndef TANA_BASE_STRMAP_H
 #define TANA_BASE_STRMAP_H

@@ -122,6 +122,12 @@ static void test_long_values(void **state)
 		assert_non_null(strstr(line, "..."));
 		assert_non_null(strstr(line, format == LOG_FORMAT_TEXT ? " last=1\n" : ",\"last\":1}\n"));
 	}
+	/* Long and no text at all. */
+	memset(text, 0x80, sizeof(text) - 1);
+	open_log(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	log_info("x", LOG_S("value", text));
+	assert_in_range(strlen(content_of(path)), 2048, 2100);
+	assert_true(utf8_valid(content_of(path), strlen(content_of(path))));
 }
 
 static void test_levels(void **state)

@@ -78,7 +78,7 @@ struct json_doc;
 
 /*
  * Parses bytes from outside: one JSON object (RFC 8259), UTF-8, no duplicate keys, no NUL, no depth beyond JSON_DEPTH_MAX, nothing after it.
- * ERR_MALFORMED_JSON (with line and column), ERR_DUPLICATE_KEY.
+ * ERR_MALFORMED_JSON (with line and column), ERR_DUPLICATE_KEY, ERR_TOO_LARGE (beyond 1 GiB). Never more than one byte of the text is in the message.
  */
 MUST_CHECK struct json_doc *json_parse_object(struct str text, struct error *err);
 void json_doc_free(struct json_doc *d);

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "doc.h"
 
-enum { FIRST_NODES = 64 };
+enum { TEXT_MAX = 1 << 30 /* bytes: keeps every index far within 32 bits */, FIRST_NODES = 64 };
 
 struct parser {
 	struct json_doc *d;
@@ -38,7 +38,7 @@ static bool plain(char c)
 	return (unsigned char)c >= ' ' && c != '"' && c != '\\';
 }
 
-/* "Malformed JSON: <what> at line L, column C." */
+/* "malformed JSON: <what> at line L, column C" */
 static bool bad_at(struct parser *x, size_t offset, enum error_code code, const char *what)
 {
 	size_t line = 1, start = 0;
@@ -80,7 +80,7 @@ static struct json_node *add_node(struct parser *x, enum json_node_type type)
 {
 	struct json_doc *d = x->d;
 	if (d->count == d->room) {
-		d->room = d->room * 2;
+		d->room *= 2;
 		d->nodes = xrealloc(d->nodes, d->room * sizeof *d->nodes);
 	}
 	struct json_node *n = &d->nodes[d->count++];
@@ -378,8 +378,8 @@ static bool parse_document(struct parser *x)
 
 struct json_doc *json_parse_object(struct str text, struct error *err)
 {
-	if (text.n >= UINT32_MAX) {
-		error_set(err, ERR_TOO_LARGE, "the JSON is larger than 4 GiB");
+	if (text.n > TEXT_MAX) {
+		error_set(err, ERR_TOO_LARGE, "the JSON is larger than 1 GiB");
 		return NULL;
 	}
 	struct json_doc *d = xmalloc(sizeof *d);

@@ -4,17 +4,22 @@ static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 void base64_encode(struct buf *out, struct str bytes)
 {
-	const unsigned char *p = (const unsigned char *)bytes.p;
+	const unsigned char *p = (const unsigned char *)bytes.p, *end = p + bytes.n;
 
 	buf_reserve(out, (bytes.n + 2) / 3 * 4);
-	for (size_t i = 0; i < bytes.n; i += 3) {
-		size_t have = bytes.n - i < 3 ? bytes.n - i : 3;
-		unsigned v = (unsigned)p[i] << 16 | (have > 1 ? (unsigned)p[i + 1] << 8 : 0) | (have > 2 ? p[i + 2] : 0);
-		buf_putc(out, digits[v >> 18]);
-		buf_putc(out, digits[v >> 12 & 63]);
-		buf_putc(out, have > 1 ? digits[v >> 6 & 63] : '=');
-		buf_putc(out, have > 2 ? digits[v & 63] : '=');
+	for (; end - p >= 3; p += 3) {
+		buf_putc(out, digits[p[0] >> 2]);
+		buf_putc(out, digits[(p[0] & 3) << 4 | p[1] >> 4]);
+		buf_putc(out, digits[(p[1] & 15) << 2 | p[2] >> 6]);
+		buf_putc(out, digits[p[2] & 63]);
 	}
+	if (p == end)
+		return;
+	unsigned second = end - p == 2 ? p[1] : 0;
+	buf_putc(out, digits[p[0] >> 2]);
+	buf_putc(out, digits[(p[0] & 3) << 4 | second >> 4]);
+	buf_putc(out, end - p == 2 ? digits[(second & 15) << 2] : '=');
+	buf_putc(out, '=');
 }
 
 static bool digit_value(char c, unsigned *v)

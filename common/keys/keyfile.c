@@ -229,7 +229,7 @@ static bool write_members(const char *path, const struct members *m, const struc
 {
 	struct buf text = {0};
 
-	buf_reserve(&text, 8 * FILE_MAX); /* does not move, even when every byte of the old file is written escaped: see read_bytes */
+	buf_reserve(&text, (size_t)8 * FILE_MAX); /* does not move, even when every byte of the old file is written escaped: see read_bytes */
 	if (old)
 		json_write_keeping(&text, &members_message, m, old);
 	else

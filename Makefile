@@ -16,7 +16,7 @@ endif
 
 PKGS := libmicrohttpd sqlite3 libsodium jansson libpq libcurl libsystemd libcrypto
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -linih
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 \
 	-Wundef -Wvla -Wswitch-enum -Wno-gnu-zero-variadic-macro-arguments $(if $(WERROR),-Werror)
@@ -35,7 +35,7 @@ DAEMONS := $(patsubst %/,%,$(dir $(wildcard meshd/meshd.c t4d/t4d.c ledgerd/ledg
 PROGRAMS := $(DAEMONS) $(if $(wildcard tana-cli/tana.c),tana)
 BINS := $(PROGRAMS:%=$B/bin/%)
 
-.PHONY: all help clean demo check unit fuzz lint arrows bench bench-mesh docs FORCE
+.PHONY: all help clean demo check unit unit-build fuzz fuzz-run tidy cppcheck arrows integration bench bench-build bench-mesh docs install FORCE
 .DEFAULT_GOAL := all
 all: $(BINS) ## build everything into build/bin/
 
@@ -86,8 +86,74 @@ $B/unit/%: $B/obj/tests/unit/%.o $(LIB)
 -include $(UNIT_SRC:%.c=$B/obj/%.d)
 
 unit-build: $(UNIT_BIN)
+# Each program prints TAP; scripts/check counts the lines.
 unit: $(UNIT_BIN) ## build and run the unit tests
-	@for t in $(UNIT_BIN); do echo "== $$t"; TANA_VECTORS=$(CURDIR)/tests/vectors $$t || exit 1; done
+	@failed=0; for t in $(UNIT_BIN); do echo "# $$t"; TANA_VECTORS=$(CURDIR)/tests/vectors CMOCKA_MESSAGE_OUTPUT=tap $$t || failed=1; done; exit $$failed
+
+# Fuzz targets: tests/fuzz/fuzz_*.c, each with libFuzzer, always by clang with sanitizers, in a build folder of their own.
+# `make fuzz` runs each over its corpus; `make fuzz FUZZ_SECONDS=600` goes on searching.
+FUZZ_SECONDS ?= 0
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_NAMES := $(FUZZ_SRC:tests/fuzz/%.c=%)
+FUZZ_BIN := $(FUZZ_NAMES:%=$B/fuzz/%)
+$B/fuzz/%: $B/obj/tests/fuzz/%.o $(MESHD_PARTS) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB) $(PKG_LIBS)
+.PRECIOUS: $B/obj/tests/fuzz/%.o
+fuzz-run: $(FUZZ_BIN)
+	@failed=0; for t in $(FUZZ_NAMES); do mkdir -p $B/fuzz/found/$$t; \
+		if $B/fuzz/$$t -rss_limit_mb=4096 -max_total_time=$(FUZZ_SECONDS) $(if $(filter 0,$(FUZZ_SECONDS)),-runs=0) -artifact_prefix=$B/fuzz/$$t- \
+			$B/fuzz/found/$$t tests/fuzz/corpus/$$t >$B/fuzz/$$t.log 2>&1; \
+		then echo "ok - $$t"; else echo "not ok - $$t"; tail -n 30 $B/fuzz/$$t.log; failed=1; fi; done; exit $$failed
+fuzz: ## run the fuzz targets over their corpora (FUZZ_SECONDS=n: search on)
+	@$(MAKE) --no-print-directory CC=clang B=build/fuzz-clang SAN=address,undefined FUZZ_CFLAGS=-fsanitize=fuzzer-no-link fuzz-run
+CFLAGS += $(FUZZ_CFLAGS)
+
+# Static checks. A file is looked at again only when it, or a header it includes, has changed.
+LINT_SRC := $(wildcard common/*/*.c meshd/*.c tana-cli/*.c)
+TIDY := $(LINT_SRC:%.c=$B/tidy/%.ok)
+$B/tidy/%.ok: %.c $B/obj/%.o .clang-tidy
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $< -- -std=c17 -D_GNU_SOURCE -Icommon -I. $(PKG_CFLAGS) 2>$@.err && touch $@ || { cat $@.err; exit 1; }
+tidy: $(TIDY) ## clang-tidy over the sources
+cppcheck: ## cppcheck over the sources
+	@mkdir -p $B/cppcheck
+	cppcheck -q -j 2 --enable=warning,performance,portability --std=c11 --inline-suppr --error-exitcode=1 --suppressions-list=tests/lint/cppcheck.txt \
+		--cppcheck-build-dir=$B/cppcheck -Icommon -I. -D_GNU_SOURCE common meshd tana-cli
+arrows: ## who may include whom
+	@tests/lint/arrows
+
+# Tests against real daemons. PYTEST_ARGS goes to pytest, e.g. PYTEST_ARGS='-k heartbeat --storage sqlite'.
+integration: all ## run the integration tests on both databases
+	TANA_BUILD=$(CURDIR)/$B /usr/bin/python3 -m pytest -q -n 2 tests/integration tests/integration_cli tests/docs $(PYTEST_ARGS)
+
+# Benchmarks: tests/bench/bench_*.c
+BENCH_BIN := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c))
+$B/bench/%: $B/obj/tests/bench/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(PKG_LIBS)
+.PRECIOUS: $B/obj/tests/bench/%.o
+bench-build: $(BENCH_BIN)
+bench-mesh: all bench-build ## measure meshd: heartbeats, pages, start-up
+	/usr/bin/python3 tests/bench/bench_mesh.py --build $B $(BENCH_ARGS)
+bench: bench-build bench-mesh ## all benchmarks
+	@for t in crypto json http db; do echo "== $$t"; $B/bench/bench_$$t || exit 1; done
+
+docs: all ## regenerate docs/api.md, the OpenAPI document and the man pages
+	docs/generate.sh
+
+demo: ## a whole local network, shown step by step
+	@scripts/demo
+check: ## install what the tests need, build, run everything
+	@scripts/check
+
+install: all ## into $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(DAEMONS:%=$B/bin/%) $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $B/bin/tana $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+PREFIX ?= /usr/local
 
 clean: ## remove the build folder
 	rm -rf build

@@ -53,7 +53,7 @@ static void check_signatures_on_all_cores(struct page *p)
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	size_t n = cores < 1 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (size_t)cores;
 	pthread_t threads[THREADS_MAX];
-	struct share shares[THREADS_MAX];
+	struct share shares[THREADS_MAX] = {{.page = p}};
 	size_t started = 0;
 	for (size_t i = 0; i < n; i++)
 		shares[i] = (struct share){.page = p, .first = i, .step = n};

@@ -26,7 +26,9 @@ static inline struct str str_from(const char *z) { return (struct str){z, z ? st
 static inline bool str_present(struct str s) { return s.p != NULL; }
 static inline bool str_equal(struct str a, struct str b)
 {
-	return (a.p == NULL) == (b.p == NULL) && a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+	if (!a.p || !b.p)
+		return a.p == b.p;
+	return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
 }
 static inline bool str_is(struct str s, const char *z) { return s.p && s.n == strlen(z) && memcmp(s.p, z, s.n) == 0; }
 static inline bool str_starts(struct str s, const char *z)

@@ -275,7 +275,7 @@ bool http_call(struct http_client *c, const char *method, const char *path, stru
 	*out = (struct http_answer_in){0};
 	prepare(&x, path);
 	set_method(&x, method, body);
-	add_header(&headers, "Accept: application/json");
+	add_header(&headers, "Accept: application/json, */*;q=0.5");
 	if (str_present(body)) {
 		add_header(&headers, "Content-Type: application/json");
 		add_header(&headers, "Expect:"); /* waiting for a 100 costs more than our bodies do */

@@ -147,7 +147,7 @@ static void test_get(void **state)
 	script_end(&s);
 	assert_has(s.request[0], "GET /nodes?status=active HTTP/1.1\r\n");
 	assert_has(s.request[0], "User-Agent: tana-test/1\r\n");
-	assert_has(s.request[0], "Accept: application/json\r\n");
+	assert_has(s.request[0], "Accept: application/json, */*;q=0.5\r\n");
 	assert_null(strcasestr(s.request[0], "content-type"));
 }
 

@@ -1,8 +1,8 @@
 /*
- * An HTTP client over libcurl (whose header is included by this room's .c files only). One struct http_client is one thread's: it keeps connections alive.
- * Answers are read into memory up to a limit. Redirects are not followed. Only http and https. Proxies are taken from the environment, but not for loopback.
- * The process ignores SIGPIPE (libcurl is told to leave signals alone). A request with a body is sent at most once; one without is sent again when a kept connection
- * turns out to be dead.
+ * An HTTP client over libcurl (whose header is included by this room's .c files only). One struct http_client is one thread's: it keeps
+ * connections alive. Answers are read into memory up to a limit. Redirects are not followed. Only http and https. Proxies are taken from the
+ * environment, but not for loopback. The process ignores SIGPIPE (libcurl is told to leave signals alone). A request with a body is sent at
+ * most once; one without is sent again when a kept connection turns out to be dead.
  */
 #ifndef TANA_HTTP_CLIENT_H
 #define TANA_HTTP_CLIENT_H
@@ -30,15 +30,18 @@ struct http_answer_in {
 	char request_id[72];  /* X-Request-Id, "" when there was none, or one too long */
 	char etag[80];
 };
-/* Sends one request; path begins with '/' and is encoded (http_encode). body absent: none; otherwise JSON. On failure *out needs no free. ERR_UNREACHABLE (with the URL and curl's reason), ERR_TIMED_OUT, ERR_TOO_LARGE. Any HTTP status is success here. */
+/* Sends one request; path begins with '/' and is encoded (http_encode). body absent: none; otherwise JSON. On failure *out needs no
+ * free. ERR_UNREACHABLE (with the URL and curl's reason), ERR_TIMED_OUT, ERR_TOO_LARGE. Any HTTP status is success here. */
 MUST_CHECK bool http_call(struct http_client *c, const char *method, const char *path, struct str body, struct http_answer_in *out, struct error *err);
 void http_answer_free(struct http_answer_in *a);
-/* Turns an answer >= 400 into *err: the code from its error document (ERR_BAD_ANSWER when it has none), its message and hint. Returns false. */
+/* Turns an answer >= 400 into *err: the code from its error document (ERR_BAD_ANSWER when it has none), its message and hint.
+ * Returns false. */
 bool http_answer_error(const struct http_answer_in *a, struct error *err);
 
-/* Reads a stream of Server-Sent Events until `each` returns false, the peer ends it or *stop (may be NULL) becomes nonzero, which is noticed within a second. id is -1 when the
- * stream has given none. The caller reconnects with last_id (-1: from now on). ERR_TIMED_OUT after 60 s of silence (servers write a comment every 15 s), ERR_UNREACHABLE,
- * ERR_TOO_LARGE (an event beyond 1 MiB), or the server's refusal. */
+/* Reads a stream of Server-Sent Events until `each` returns false, the peer ends it or *stop (may be NULL) becomes nonzero, which is
+ * noticed within a second. id is -1 when the stream has given none. The caller reconnects with last_id (-1: from now on). ERR_TIMED_OUT
+ * after 60 s of silence (servers write a comment every 15 s), ERR_UNREACHABLE, ERR_TOO_LARGE (an event beyond 1 MiB), or the server's
+ * refusal. */
 typedef bool http_event_fn(void *ctx, int64_t id, const char *type, struct str data);
 MUST_CHECK bool http_events(struct http_client *c, const char *path, int64_t last_id, http_event_fn *each, void *ctx, const volatile int *stop,
 			    struct error *err);

@@ -1,7 +1,7 @@
 /*
  * Server-Sent Events, the reading side (WHATWG HTML 9.2.6): bytes in pieces of any size in, events out. No I/O.
- * Lines end with CR, LF or CRLF; comments and unknown fields are skipped; several `data` lines are joined with LF; an event that the stream's end cuts off is lost, as the
- * standard says. Ids are decimal integers here; another id reads as -1 (unknown).
+ * Lines end with CR, LF or CRLF; comments and unknown fields are skipped; several `data` lines are joined with LF; an event that the
+ * stream's end cuts off is lost, as the standard says. Ids are decimal integers here; another id reads as -1 (unknown).
  */
 #ifndef TANA_HTTP_SSE_PARSE_H
 #define TANA_HTTP_SSE_PARSE_H

@@ -188,6 +188,7 @@ bool keyfile_read(const char *path, keyfile_passphrase_fn *ask, void *ctx, struc
 {
 	struct open_file f;
 
+	*out = (struct keyfile){0};
 	if (!open_file(path, &f, err))
 		return false;
 	*out = (struct keyfile){

@@ -1,5 +1,6 @@
 /*
- * The texts that mesh's keys sign, and their parts (docs/protocol.md, "Signed messages of mesh"). Makers and checkers use the same functions, so a message has one spelling.
+ * The texts that mesh's keys sign, and their parts (docs/protocol.md, "Signed messages of mesh"). Makers and checkers use the same
+ * functions, so a message has one spelling.
  * All are tagged with what they do and the network they do it in; keys are in their written form.
  */
 #ifndef TANA_WIRE_MESH_MESSAGES_H

@@ -3,16 +3,21 @@
 #   make SAN=address,undefined check     everything under sanitizers, in a build folder of its own
 #   make CC=clang                        another compiler
 #   make DEBUG=1                         no optimisation
+#   make V=1                             the whole commands
 
 VERSION := 0.1.0
 SAN ?=
 DEBUG ?=
 WERROR ?=
-B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/$(CC))
-comma := ,
 ifeq ($(origin CC),default)
 CC := gcc
 endif
+comma := ,
+B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/$(CC))
+# `make V=1` shows the whole commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-6s %s\n' $1 $2)
+.SECONDARY:
 
 PKGS := libmicrohttpd sqlite3 libsodium jansson libpq libcurl libsystemd libcrypto
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -44,7 +49,8 @@ help: ## list the targets
 
 $B/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
 
 # The version file is rewritten only when the commit changes, so nothing is relinked for nothing.
 COMMIT := $(shell git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown)
@@ -54,18 +60,21 @@ $B/version.c: FORCE
 		'$(VERSION)' '$(COMMIT)' > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $B/obj/version.o: $B/version.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c $< -o $@
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
 
 $(LIB): $(COMMON_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
 
 # Each program: every .c file of its folder, and the common library.
 define program_rule
 $1_OBJ := $$(patsubst %.c,$B/obj/%.o,$$(wildcard $2/*.c))
 $B/bin/$1: $$($1_OBJ) $(LIB)
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -o $$@ $$($1_OBJ) $(LIB) $(PKG_LIBS)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$($1_OBJ) $(LIB) $(PKG_LIBS)
 -include $$($1_OBJ:.o=.d)
 endef
 $(foreach d,$(DAEMONS),$(eval $(call program_rule,$d,$d)))
@@ -78,11 +87,12 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
 MESHD_PARTS := $(filter-out $B/obj/meshd/meshd.o,$(meshd_OBJ))
 $B/unit/test_meshd_%: $B/obj/tests/unit/test_meshd_%.o $(MESHD_PARTS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(MESHD_PARTS) $(LIB) -lcmocka $(PKG_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(MESHD_PARTS) $(LIB) -lcmocka $(PKG_LIBS)
 $B/unit/%: $B/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(LIB) -lcmocka $(PKG_LIBS)
-.PRECIOUS: $B/obj/tests/unit/%.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) -lcmocka $(PKG_LIBS)
 -include $(UNIT_SRC:%.c=$B/obj/%.d)
 
 unit-build: $(UNIT_BIN)
@@ -98,8 +108,8 @@ FUZZ_NAMES := $(FUZZ_SRC:tests/fuzz/%.c=%)
 FUZZ_BIN := $(FUZZ_NAMES:%=$B/fuzz/%)
 $B/fuzz/%: $B/obj/tests/fuzz/%.o $(MESHD_PARTS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB) $(PKG_LIBS)
-.PRECIOUS: $B/obj/tests/fuzz/%.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB) $(PKG_LIBS)
 fuzz-run: $(FUZZ_BIN)
 	@failed=0; for t in $(FUZZ_NAMES); do mkdir -p $B/fuzz/found/$$t; \
 		if $B/fuzz/$$t -rss_limit_mb=4096 -max_total_time=$(FUZZ_SECONDS) $(if $(filter 0,$(FUZZ_SECONDS)),-runs=0) -artifact_prefix=$B/fuzz/$$t- \
@@ -131,8 +141,8 @@ integration: all ## run the integration tests on both databases
 BENCH_BIN := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c))
 $B/bench/%: $B/obj/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(PKG_LIBS)
-.PRECIOUS: $B/obj/tests/bench/%.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(PKG_LIBS)
 bench-build: $(BENCH_BIN)
 bench-mesh: all bench-build ## measure meshd: heartbeats, pages, start-up
 	/usr/bin/python3 tests/bench/bench_mesh.py --build $B $(BENCH_ARGS)

@@ -70,6 +70,15 @@ static int run_complete(struct invocation *in)
 	return print(&out);
 }
 
+/* For `make check`: the tables are static in their programs, so only the programs themselves can look at them. */
+static int run_check_tables(struct invocation *in)
+{
+	struct error err;
+	if (!program_lint(in->program, &err))
+		return program_fail(in, &err);
+	return EXIT_DONE;
+}
+
 static const struct argument_row help_args[] = {
 	{.name = "command", .repeated = true, .doc = "The command's words."},
 	{0},
@@ -90,6 +99,7 @@ const struct command builtin_commands[] = {
 	 .doc = "bash: source it from ~/.bashrc, or put it into ~/.local/share/bash-completion/completions/. zsh: put it into a folder of $fpath, under the program's name "
 		"with an underscore before it. fish: put it into ~/.config/fish/completions/."},
 	{.path = "man", .run = run_man, .summary = "Print the manual page, in roff"},
+	{.path = "check-tables", .run = run_check_tables},
 	{.path = "complete", .args = kind_args, .run = run_complete},
 	{0},
 };

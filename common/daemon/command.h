@@ -93,7 +93,8 @@ int exit_status_of(enum error_code code);
 int program_main(const struct program *p, int argc, char **argv);
 /* Prints "error: ...", "hint: ..." to stderr (as JSON {"error","code","hint"} on stderr under --json) and returns the exit status. in may be NULL. */
 int program_fail(const struct invocation *in, const struct error *err);
-/* What is wrong with a program's tables (a default out of range, one letter for two options, a missing summary ...); for each program's tests. */
+/* What is wrong with a program's tables (a default out of range, one letter for two options, a missing summary ...). For tests, which reach a built program's through
+ * its hidden command `check-tables`: exit status 0, or 1 with the reason. */
 MUST_CHECK bool program_lint(const struct program *p, struct error *err);
 
 /*

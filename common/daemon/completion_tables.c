@@ -15,15 +15,15 @@ void completion_put_line(const struct script *s, const char *line)
 }
 
 /* Inside single quotes. */
-static void put_quoted(const struct script *s, const char *text)
+static void put_quoted(const struct script *s, struct str text)
 {
-	for (; *text; text++)
-		if (*text == '\'')
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] == '\'')
 			buf_puts(s->out, s->shell == SHELL_FISH ? "\\'" : "'\\''");
-		else if (*text == '\\' && s->shell == SHELL_FISH)
+		else if (text.p[i] == '\\' && s->shell == SHELL_FISH)
 			buf_puts(s->out, "\\\\");
 		else
-			buf_putc(s->out, *text);
+			buf_putc(s->out, text.p[i]);
 }
 
 static void begin_table(const struct script *s, const char *name)
@@ -50,11 +50,11 @@ static void put_pattern(const struct script *s, bool first, const char *any_befo
 {
 	if (s->shell == SHELL_FISH) {
 		buf_printf(s->out, " '%s", any_before);
-		put_quoted(s, text);
+		put_quoted(s, str_from(text));
 		buf_printf(s->out, "%s'", any_after);
 	} else {
 		buf_printf(s->out, "%s%s'", first ? "" : "|", any_before);
-		put_quoted(s, text);
+		put_quoted(s, str_from(text));
 		buf_printf(s->out, "'%s", any_after);
 	}
 }
@@ -75,24 +75,18 @@ static void begin_items(const struct script *s)
 }
 
 /* A candidate with its description, where the shell shows one. */
-static void put_item(const struct script *s, const char *name, const char *doc)
+static void put_item(const struct script *s, const char *name, struct str doc)
 {
-	switch (s->shell) {
-	case SHELL_BASH:
+	if (s->shell == SHELL_BASH) {
 		buf_printf(s->out, "%s ", name);
 		return;
-	case SHELL_ZSH:
-	case SHELL_FISH:
-		buf_putc(s->out, ' ');
-		buf_putc(s->out, '\'');
-		buf_puts(s->out, name);
-		if (doc)
-			buf_putc(s->out, s->shell == SHELL_ZSH ? ':' : '\t');
-		put_quoted(s, doc ? doc : "");
-		buf_putc(s->out, '\'');
-		return;
 	}
-	fatal("shell %d", (int)s->shell);
+	buf_printf(s->out, " '%s", name);
+	if (doc.n > 0) {
+		buf_putc(s->out, s->shell == SHELL_ZSH ? ':' : '\t');
+		put_quoted(s, doc);
+	}
+	buf_putc(s->out, '\'');
 }
 
 static void end_items(const struct script *s)
@@ -101,7 +95,7 @@ static void end_items(const struct script *s)
 }
 
 /* The distinct prefixes of n words of all shown commands, through `each`. */
-typedef void prefix_fn(const struct script *s, const char *prefix, void *ctx);
+typedef void prefix_fn(const struct script *s, const char *prefix);
 
 static bool prefix_of(const char *path, size_t words, struct str *out)
 {
@@ -124,26 +118,23 @@ static bool met_before(const struct program *p, size_t i, struct str prefix)
 	return false;
 }
 
-static void each_prefix(const struct script *s, struct str under, size_t words, prefix_fn *each, void *ctx)
+static void each_prefix(const struct script *s, struct str under, size_t words, prefix_fn *each)
 {
 	const struct command *c;
 	for (size_t i = 0; (c = table_command(s->program, i)); i++) {
 		struct str prefix;
-		char text[128];
+		char text[PATH_SIZE];
 		if (command_hidden(c) || !path_under(c->path, under) || !prefix_of(c->path, words, &prefix) || met_before(s->program, i, prefix))
 			continue;
 		invariant(prefix.n < sizeof(text));
 		memcpy(text, prefix.p, prefix.n);
 		text[prefix.n] = '\0';
-		each(s, text, ctx);
+		each(s, text);
 	}
 }
 
-enum { WORDS_MAX = 3 }; /* of a command's path; program_lint holds tables to it */
-
-static void put_known_arm(const struct script *s, const char *prefix, void *ctx)
+static void put_known_arm(const struct script *s, const char *prefix)
 {
-	(void)ctx;
 	begin_arm(s);
 	put_pattern(s, true, "", prefix, "");
 	end_patterns(s);
@@ -154,16 +145,24 @@ static void put_known_arm(const struct script *s, const char *prefix, void *ctx)
 static void put_known(const struct script *s)
 {
 	begin_table(s, "known");
-	for (size_t n = 1; n <= WORDS_MAX; n++)
-		each_prefix(s, STR_LIT(""), n, put_known_arm, NULL);
+	for (size_t n = 1; n <= PATH_WORDS_MAX; n++)
+		each_prefix(s, STR_LIT(""), n, put_known_arm);
 	end_table(s, "return 1");
+}
+
+/* Commands share names; one arm for each is enough. */
+static bool first_of_its_name(const struct program *p, const struct option_row *row)
+{
+	const struct command *where;
+	return table_option_anywhere(p, str_from(row->name), 0, &where) == row ||
+	       (row->letter && table_option_anywhere(p, STR_NONE, row->letter, &where) == row);
 }
 
 static void put_value_options(const struct script *s, const struct option_row *rows)
 {
 	for (; rows && rows->name; rows++) {
 		struct buf name = {0};
-		if (!option_takes_value(rows))
+		if (!option_takes_value(rows) || !first_of_its_name(s->program, rows))
 			continue;
 		begin_arm(s);
 		buf_printf(&name, "--%s", rows->name);
@@ -189,18 +188,11 @@ static void put_takes_value(const struct script *s)
 }
 
 /* What a word means: the command it ends, or the group it begins. */
-static void put_word_item(const struct script *s, const char *prefix, void *ctx)
+static void put_word_item(const struct script *s, const char *prefix)
 {
 	const struct command *c = table_find(s->program, prefix);
-	struct str summary = group_summary(s->program, str_from(prefix));
 	const char *last = strrchr(prefix, ' ');
-	(void)ctx;
-	char text[128] = "";
-	if (str_present(summary) && summary.n < sizeof(text)) {
-		memcpy(text, summary.p, summary.n);
-		text[summary.n] = '\0';
-	}
-	put_item(s, last ? last + 1 : prefix, c ? c->summary : text);
+	put_item(s, last ? last + 1 : prefix, c ? str_from(c->summary) : group_summary(s->program, str_from(prefix)));
 }
 
 static bool has_longer(const struct program *p, struct str prefix)
@@ -212,16 +204,15 @@ static bool has_longer(const struct program *p, struct str prefix)
 	return false;
 }
 
-static void put_words_arm(const struct script *s, const char *prefix, void *ctx)
+static void put_words_arm(const struct script *s, const char *prefix)
 {
-	(void)ctx;
 	if (!has_longer(s->program, str_from(prefix)))
 		return;
 	begin_arm(s);
 	put_pattern(s, true, "", prefix, "");
 	end_patterns(s);
 	begin_items(s);
-	each_prefix(s, str_from(prefix), prefix[0] ? path_words(prefix) + 1 : 1, put_word_item, NULL);
+	each_prefix(s, str_from(prefix), prefix[0] ? path_words(prefix) + 1 : 1, put_word_item);
 	end_items(s);
 	end_arm(s);
 }
@@ -229,9 +220,9 @@ static void put_words_arm(const struct script *s, const char *prefix, void *ctx)
 static void put_words(const struct script *s)
 {
 	begin_table(s, "words");
-	put_words_arm(s, "", NULL);
-	for (size_t n = 1; n < WORDS_MAX; n++)
-		each_prefix(s, STR_LIT(""), n, put_words_arm, NULL);
+	put_words_arm(s, "");
+	for (size_t n = 1; n < PATH_WORDS_MAX; n++)
+		each_prefix(s, STR_LIT(""), n, put_words_arm);
 	end_table(s, NULL);
 }
 
@@ -242,7 +233,7 @@ static void put_option_items(const struct script *s, const struct command *c)
 	for (struct option_walk w = option_walk(s->program, c); (row = option_next(&w));) {
 		struct buf name = {0};
 		buf_printf(&name, "--%s", row->name);
-		put_item(s, buf_z(&name), row->doc);
+		put_item(s, buf_z(&name), str_from(row->doc));
 		buf_free(&name);
 	}
 	end_items(s);
@@ -300,7 +291,7 @@ static void put_choice_arms(const struct script *s, const struct command *c, con
 		put_option_place(s, c, rows);
 		begin_items(s);
 		for (; *choice; choice++)
-			put_item(s, *choice, NULL);
+			put_item(s, *choice, STR_NONE);
 		end_items(s);
 		end_arm(s);
 	}
@@ -327,9 +318,9 @@ static void put_choices(const struct script *s)
 	put_choice_arms(s, NULL, s->program->options);
 	put_argument_place(s, table_find(s->program, "completion"), 0, false);
 	begin_items(s);
-	put_item(s, "bash", NULL);
-	put_item(s, "zsh", NULL);
-	put_item(s, "fish", NULL);
+	put_item(s, "bash", STR_NONE);
+	put_item(s, "zsh", STR_NONE);
+	put_item(s, "fish", STR_NONE);
 	end_items(s);
 	end_arm(s);
 	end_table(s, NULL);

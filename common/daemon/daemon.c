@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -66,6 +68,17 @@ static void bound_connections(const struct invocation *in, struct http_options *
 		  "the descriptor limit allows fewer connections");
 }
 
+/* The status is one line: what a message quotes must not become another assignment. */
+static void notify_failure(const struct error *err)
+{
+	char line[sizeof(err->message)];
+	snprintf(line, sizeof(line), "%s", err->message);
+	for (char *c = line; *c; c++)
+		if ((unsigned char)*c < 0x20)
+			*c = ' ';
+	sd_notifyf(0, "STATUS=cannot start: %s", line);
+}
+
 /* One line, and a status that tells a supervisor whether trying again can help. */
 static int refuse_start(const struct running *r, const struct error *err)
 {
@@ -75,7 +88,7 @@ static int refuse_start(const struct running *r, const struct error *err)
 		log_write(LOG_LEVEL_ERROR, LOG_FIELDS(LOG_S("code", error_code_text(err->code))), "cannot start: %s", err->message);
 	if (option_text(r->in, "log-file"))
 		program_fail(r->in, err); /* whoever started it looks at standard error first */
-	sd_notifyf(0, "STATUS=cannot start: %s", err->message);
+	notify_failure(err);
 	return exit_status_of(err->code) == EXIT_USAGE ? EXIT_USAGE : EXIT_FAILED;
 }
 

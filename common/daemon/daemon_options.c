@@ -81,9 +81,10 @@ static bool check_pem(const struct invocation *in, const char *option, const cha
 		return true;
 	if (!file_read(path, PEM_MAX, &text, &why))
 		ok = error_set(err, ERR_CONFIG, "--%s: %s", option, why.message);
-	else if (!memmem(text.data, text.len, label, strlen(label)))
+	else if (!memmem(buf_z(&text), text.len, label, strlen(label)))
 		ok = error_set(err, ERR_CONFIG, "--%s: %s holds no PEM %s", option, path, label);
-	explicit_bzero(text.data, text.cap);
+	if (text.data)
+		explicit_bzero(text.data, text.cap);
 	buf_free(&text);
 	return ok;
 }

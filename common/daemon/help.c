@@ -98,17 +98,22 @@ void help_put_value_name(struct buf *out, const struct option_row *row)
 	fatal("option %s has type %d", row->name, (int)row->type);
 }
 
+bool help_takes_yes_no(const struct program *p, const struct option_row *row)
+{
+	const char *fallback = table_default(p, row);
+	return row->type == OPTION_BOOL && !(row->flags & OPTION_FLAG_ONLY) && !(fallback && strcmp(fallback, "no") == 0);
+}
+
 static void put_option_name(const struct program *p, struct buf *out, const struct option_row *row)
 {
 	if (row->letter)
 		buf_printf(out, "  -%c, --%s", row->letter, row->name);
 	else
 		buf_printf(out, "      --%s", row->name);
-	const char *fallback = table_default(p, row);
 	if (row->type != OPTION_BOOL)
 		buf_putc(out, ' ');
-	else if (fallback && strcmp(fallback, "yes") == 0)
-		buf_puts(out, "[=yes|no]"); /* one that is on has to be turned off */
+	else if (help_takes_yes_no(p, row))
+		buf_puts(out, "[=yes|no]");
 	help_put_value_name(out, row);
 }
 

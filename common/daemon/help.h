@@ -18,7 +18,9 @@ void help_group(const struct program *p, struct str group, size_t width, struct 
 void help_put_arguments(struct buf *out, const struct command *c);
 /* "NAME", "SIZE", "text|json": how an option's value is called; "" for a boolean. */
 void help_put_value_name(struct buf *out, const struct option_row *row);
-/* Words from *text, wrapped between the columns indent and width (width 0: not at all); the cursor stands at `indent`. Ends with a newline. */
+/* Whether a boolean is shown as one that can be turned off: it may be on without being given. */
+bool help_takes_yes_no(const struct program *p, const struct option_row *row);
+/* Words from text, wrapped between the columns indent and width (width 0: not at all); the cursor stands at `indent`. Ends with a newline. */
 void help_put_wrapped(struct buf *out, struct str text, size_t indent, size_t width);
 
 #endif

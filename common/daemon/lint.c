@@ -4,18 +4,16 @@
 #include "table.h"
 #include "value.h"
 
-enum { PATH_WORDS_MAX = 3, NAME_MAX_BYTES = 40 };
-
 /* [a-z][a-z0-9-]* */
 static bool name_valid(const char *z)
 {
 	size_t n = strlen(z);
-	return n > 0 && n <= NAME_MAX_BYTES && z[0] >= 'a' && z[0] <= 'z' && strspn(z, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
+	return n > 0 && n <= WORD_BYTES_MAX && z[0] >= 'a' && z[0] <= 'z' && strspn(z, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
 }
 
 static bool path_valid(const char *path)
 {
-	char word[NAME_MAX_BYTES + 1];
+	char word[WORD_BYTES_MAX + 1];
 	if (path_words(path) > PATH_WORDS_MAX)
 		return false;
 	for (;;) {

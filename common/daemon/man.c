@@ -53,12 +53,11 @@ static void put_option_tag(const struct program *p, struct buf *out, const struc
 	put_text(out, buf_str(&name), false);
 	buf_puts(out, "\\fR");
 	help_put_value_name(&value, row);
-	const char *fallback = table_default(p, row);
 	if (value.len > 0) {
 		buf_puts(out, " \\fI");
 		put_text(out, buf_str(&value), false);
 		buf_puts(out, "\\fR");
-	} else if (fallback && strcmp(fallback, "yes") == 0) {
+	} else if (help_takes_yes_no(p, row)) {
 		buf_puts(out, "[=\\fIyes\\fR|\\fIno\\fR]");
 	}
 	buf_putc(out, '\n');
@@ -107,6 +106,39 @@ static void put_option(const struct program *p, struct buf *out, const struct op
 	buf_puts(out, env[0] ? ".\n" : "");
 }
 
+/* A row that the default command has as well, so that it need not be told again. */
+static bool told_before(const struct program *p, const struct command *c, const struct option_row *row)
+{
+	const struct command *first = p->default_command ? table_find(p, p->default_command) : NULL;
+	if (!first || first == c)
+		return false;
+	for (const struct option_row *o = first->options; o && o->name; o++)
+		if (strcmp(o->name, row->name) == 0)
+			return strcmp(o->doc, row->doc) == 0;
+	return false;
+}
+
+static void put_command_options(const struct program *p, struct buf *out, const struct command *c)
+{
+	const char *before = ".PP\nOptions as above:\n";
+	for (const struct option_row *row = c->options; row && row->name; row++) {
+		if (!told_before(p, c, row))
+			continue;
+		struct buf name = {0};
+		buf_printf(&name, "--%s", row->name);
+		buf_printf(out, "%s\\fB", before);
+		put_text(out, buf_str(&name), false);
+		buf_puts(out, "\\fR");
+		buf_free(&name);
+		before = ",\n";
+	}
+	if (before[0] == ',')
+		buf_puts(out, ".\n");
+	for (const struct option_row *row = c->options; row && row->name; row++)
+		if (!told_before(p, c, row))
+			put_option(p, out, row);
+}
+
 static void put_command(const struct program *p, struct buf *out, const struct command *c)
 {
 	struct buf line = {0};
@@ -128,8 +160,7 @@ static void put_command(const struct program *p, struct buf *out, const struct c
 		put_z(out, a->doc);
 		buf_putc(out, '\n');
 	}
-	for (const struct option_row *row = c->options; row && row->name; row++)
-		put_option(p, out, row);
+	put_command_options(p, out, c);
 	if (c->example) {
 		buf_puts(out, ".PP\nExample:\n.PP\n.nf\n.RS\n");
 		put_z(out, c->example);

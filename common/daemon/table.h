@@ -13,6 +13,9 @@ static inline bool command_hidden(const struct command *c) { return !c->summary;
 bool command_builtin(const struct command *c);
 const struct command *table_find(const struct program *p, const char *path);
 
+/* What program_lint holds tables to. */
+enum { PATH_WORDS_MAX = 3, WORD_BYTES_MAX = 40, PATH_SIZE = PATH_WORDS_MAX * (WORD_BYTES_MAX + 1) };
+
 /* Whether `path` begins with the words `prefix` ("mesh" for "mesh register"; "" for all). */
 bool path_under(const char *path, struct str prefix);
 size_t path_words(const char *path);

@@ -16,14 +16,14 @@ struct unit {
 	int64_t size;
 };
 
-/* In the largest unit that divides the number. */
+/* In the largest unit that divides the number; nothing needs no unit. */
 static void put_in_units(struct buf *out, int64_t number, const struct unit *units, size_t count)
 {
 	size_t i = 0;
-	while (i + 1 < count && (number == 0 || number % units[i].size != 0))
+	while (i + 1 < count && number % units[i].size != 0)
 		i++;
 	buf_put_int(out, number / units[i].size);
-	buf_puts(out, units[i].suffix);
+	buf_puts(out, number ? units[i].suffix : "");
 }
 
 void value_put_number(struct buf *out, const struct option_row *row, int64_t number)

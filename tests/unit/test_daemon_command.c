@@ -367,6 +367,20 @@ static void expect_lint(const struct program *p, const char *message)
 	assert_non_null(strstr(err.message, message));
 }
 
+/* A built program is asked through its hidden command. */
+static void test_check_tables(void **state)
+{
+	(void)state;
+	assert_int_equal(sample(&sampled, "check-tables")->status, EXIT_DONE);
+	assert_null(strstr(sample(&sampled, "--help")->out, "check-tables"));
+	struct program p = sampled;
+	static const char *const defaults[] = {"nothing", "1", NULL};
+	p.defaults = defaults;
+	const struct outcome *o = sample(&p, "check-tables");
+	assert_int_equal(o->status, EXIT_FAILED);
+	assert_string_equal(o->err, "error: a default for --nothing, which is not in the table\n");
+}
+
 static void test_lint(void **state)
 {
 	(void)state;
@@ -430,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_exit_statuses),
 		cmocka_unit_test(test_full_output),
 		cmocka_unit_test(test_distance),
+		cmocka_unit_test(test_check_tables),
 		cmocka_unit_test(test_lint),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,7 +103,7 @@ static const struct meaning meanings[] = {
 	{"58", DB_UNAVAILABLE, ERR_IO, false},            /* the server's disk */
 	{"25006", DB_UNAVAILABLE, ERR_UNAVAILABLE, true}, /* read-only: the server became a standby */
 	{"25P03", DB_UNAVAILABLE, ERR_UNAVAILABLE, true}, /* idle in a transaction for too long */
-	{"08P01", DB_BROKEN, ERR_INTERNAL, true},         /* wrong number of arguments */
+	{"08P01", DB_BROKEN, ERR_INTERNAL, false},        /* wrong number of arguments */
 	{"08", DB_UNAVAILABLE, ERR_UNAVAILABLE, true},
 	{"26", DB_UNAVAILABLE, ERR_UNAVAILABLE, true}, /* a prepared statement is gone: something between us shares sessions */
 	{"0A000", DB_BROKEN, ERR_INTERNAL, true},      /* "cached plan must not change result type": the tables were changed under us */
@@ -124,7 +124,7 @@ enum db_status pg_failure(struct pg *c, const PGresult *r, struct error *err)
 			break;
 		}
 	}
-	if (strcmp(sqlstate, "25006") == 0 && c->read_only)
+	if (strcmp(sqlstate, "25006") == 0 && (c->read_only || c->head.txn == DB_IN_SNAPSHOT)) /* as asked for */
 		m = (struct meaning){.status = DB_BROKEN, .code = ERR_INTERNAL};
 	if (m.reopen)
 		c->head.usable = false;

@@ -11,9 +11,9 @@ struct http_reply *api_audit(struct http_request *r)
 	struct http_reply *reply;
 	struct error err;
 	if (!http_query_int(r, "after", -1, &after) || !http_query_int(r, "limit", MESH_LIST_DEFAULT, &limit))
-		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`after` and `limit` are numbers.");
+		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`after` and `limit` are numbers");
 	if (str_present(cursor) && (!str_to_int64(cursor, &after) || after < 0))
-		return http_reply_error_code(r, ERR_MALFORMED_CURSOR, "`cursor` is not one that this list gave.");
+		return http_reply_error_code(r, ERR_MALFORMED_CURSOR, "`cursor` is not one that this list gave");
 	struct mesh_audit_entry *list = arena_zalloc(http_arena(r), (size_t)limit + 1, sizeof(*list));
 	size_t count;
 	struct db_conn *c = api_reader(r, &reply);
@@ -130,11 +130,11 @@ struct http_reply *api_inclusion(struct http_request *r)
 	struct proof p = {.count = 0};
 	struct http_reply *reply;
 	if (!http_query_int(r, "index", -1, &p.from) || !http_query_int(r, "size", -1, &p.to) || p.from < 0)
-		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`index` is required: a number from 0.");
+		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`index` is required: a number from 0");
 	if (!ask_tree(r, ask_inclusion, &p, &reply))
 		return reply;
 	if (p.out_of_range)
-		return http_reply_error_code(r, ERR_NOT_FOUND, "The log has %" PRId64 " entries: `index` < `size` <= that.", p.size);
+		return http_reply_error_code(r, ERR_NOT_FOUND, "the log has %" PRId64 " entries: `index` < `size` <= that", p.size);
 	struct mesh_inclusion a = {.index = p.from,
 				   .size = p.to,
 				   .leaf = hash_text(http_arena(r), &p.leaf),
@@ -166,11 +166,11 @@ struct http_reply *api_consistency(struct http_request *r)
 	struct proof p = {.count = 0};
 	struct http_reply *reply;
 	if (!http_query_int(r, "from", -1, &p.from) || !http_query_int(r, "to", -1, &p.to) || p.from < 1)
-		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`from` is required: a size from 1.");
+		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`from` is required: a size from 1");
 	if (!ask_tree(r, ask_consistency, &p, &reply))
 		return reply;
 	if (p.out_of_range)
-		return http_reply_error_code(r, ERR_NOT_FOUND, "The log has %" PRId64 " entries: `from` <= `to` <= that.", p.size);
+		return http_reply_error_code(r, ERR_NOT_FOUND, "the log has %" PRId64 " entries: `from` <= `to` <= that", p.size);
 	struct mesh_consistency a = {.from = p.from,
 				     .to = p.to,
 				     .from_root = hash_text(http_arena(r), &p.from_root),

@@ -20,7 +20,7 @@ static struct http_reply *decide(struct http_request *r, enum mesh_action action
 		return reply;
 	if (d.timestamp == JSON_INT_ABSENT) {
 		if (!m->config.limits.dev)
-			return http_reply_error_code(r, ERR_MISSING_FIELD, "`timestamp` is missing.");
+			return http_reply_error_code(r, ERR_MISSING_FIELD, "`timestamp` is missing");
 		c.statement.kind = STATEMENT_DECISION_OLD;
 	} else {
 		c.statement.kind = STATEMENT_DECISION;

@@ -65,7 +65,7 @@ static bool judge(struct http_request *r, const struct mesh_heartbeat *h, struct
 		return false;
 	}
 	if (!found) {
-		*reply = http_reply_error_code(r, ERR_UNKNOWN_NODE, "No node %.*s is registered.", STR_ARG(h->node_id));
+		*reply = http_reply_error_code(r, ERR_UNKNOWN_NODE, "no node %.*s is registered", STR_ARG(h->node_id));
 		return false;
 	}
 	if (!mesh_heartbeat_allowed(&node, &live, h->timestamp, now, m->config.heartbeat_window_ms, &err)) {
@@ -73,7 +73,7 @@ static bool judge(struct http_request *r, const struct mesh_heartbeat *h, struct
 		return false;
 	}
 	if (!signature_fits(node.public_key, h->signature, text)) {
-		*reply = http_reply_error_code(r, ERR_BAD_SIGNATURE, "The signature does not fit the message and the node's key.");
+		*reply = http_reply_error_code(r, ERR_BAD_SIGNATURE, "the signature does not fit the message and the node's key");
 		return false;
 	}
 	*key = node.public_key;
@@ -211,10 +211,10 @@ struct http_reply *api_history(struct http_request *r)
 	struct mesh_history history;
 	struct str id = http_path_arg(r, 0), cursor = http_query_text(r, "cursor", 0);
 	if (!http_query_int(r, "since", 0, &since) || !http_query_int(r, "limit", MESH_LIST_DEFAULT, &limit))
-		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`since` and `limit` are numbers.");
+		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`since` and `limit` are numbers");
 	int64_t after = since - 1; /* `since` itself is included */
 	if (str_present(cursor) && (!str_to_int64(cursor, &after) || after < 0))
-		return http_reply_error_code(r, ERR_MALFORMED_CURSOR, "`cursor` is not one that this list gave.");
+		return http_reply_error_code(r, ERR_MALFORMED_CURSOR, "`cursor` is not one that this list gave");
 	struct db_conn *c = api_reader(r, &reply);
 	if (!c)
 		return reply;
@@ -226,6 +226,6 @@ struct http_reply *api_history(struct http_request *r)
 	if (st != DB_OK)
 		return http_reply_error(r, &err);
 	if (!exists)
-		return http_reply_error_code(r, ERR_UNKNOWN_NODE, "No node %.*s is registered.", STR_ARG(id));
+		return http_reply_error_code(r, ERR_UNKNOWN_NODE, "no node %.*s is registered", STR_ARG(id));
 	return http_reply_json(r, 200, &mesh_history_message, &history);
 }

@@ -17,7 +17,7 @@ static bool read_statuses(struct http_request *r, unsigned *out, struct http_rep
 		else if (node_status_from_text(text, &s))
 			*out |= 1U << s;
 		else {
-			*reply = http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`status` is pending, active, offline, denied or all.");
+			*reply = http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`status` is pending, active, offline, denied or all");
 			return false;
 		}
 	}
@@ -50,12 +50,12 @@ struct http_reply *api_nodes(struct http_request *r)
 	if (!read_statuses(r, &f.statuses, &reply))
 		return reply;
 	if (!http_query_int(r, "limit", MESH_LIST_DEFAULT, &f.limit))
-		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`limit` is a number.");
+		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`limit` is a number");
 	if (str_present(f.role) && !form_role.check(f.role))
-		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`role` must be %s.", form_role.what);
+		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`role` must be %s", form_role.what);
 	if (str_present(cursor)) {
 		if (!mesh_node_id_valid(cursor))
-			return http_reply_error_code(r, ERR_MALFORMED_CURSOR, "`cursor` is not one that this list gave.");
+			return http_reply_error_code(r, ERR_MALFORMED_CURSOR, "`cursor` is not one that this list gave");
 		f.after = cursor;
 	}
 	struct db_conn *c = api_reader(r, &reply);
@@ -87,7 +87,7 @@ struct http_reply *api_node(struct http_request *r)
 	if (st != DB_OK)
 		return http_reply_error(r, &err);
 	if (!found)
-		return http_reply_error_code(r, ERR_UNKNOWN_NODE, "No node %.*s is registered.", STR_ARG(id));
+		return http_reply_error_code(r, ERR_UNKNOWN_NODE, "no node %.*s is registered", STR_ARG(id));
 	struct mesh_node_one one = {.node = &node};
 	return tagged(r, &mesh_node_one_message, &one);
 }
@@ -196,7 +196,7 @@ struct http_reply *api_validator(struct http_request *r)
 	if (st != DB_OK)
 		return http_reply_error(r, &err);
 	if (!found || !str_is(node.status, "active") || !str_is(node.role, "validator"))
-		return http_reply_error_code(r, ERR_UNKNOWN_NODE, "No active validator is called %.*s.", STR_ARG(id));
+		return http_reply_error_code(r, ERR_UNKNOWN_NODE, "no active validator is called %.*s", STR_ARG(id));
 	struct mesh_validator v = validator_of(&node);
 	struct mesh_validator_one one = {.validator = &v};
 	return http_reply_json(r, 200, &mesh_validator_one_message, &one);

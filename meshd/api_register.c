@@ -23,7 +23,7 @@ static bool service_keys(struct http_request *r, struct mesh_register *reg, enum
 			return false;
 		for (size_t k = 0; k < i; k++)
 			if (str_equal(list[k].type, list[i].type)) {
-				*reply = http_reply_error_code(r, ERR_MALFORMED_FIELD, "`services` names the type %.*s twice.", STR_ARG(list[i].type));
+				*reply = http_reply_error_code(r, ERR_MALFORMED_FIELD, "`services` names the type %.*s twice", STR_ARG(list[i].type));
 				return false;
 			}
 	}
@@ -74,7 +74,7 @@ static bool read_change(struct http_request *r, const struct json_doc *doc, stru
 	bool full = reg->timestamp != JSON_INT_ABSENT;
 	st->kind = full ? STATEMENT_REGISTER_FULL : STATEMENT_REGISTER_SHORT;
 	if (!full && reg->invite) {
-		*reply = http_reply_error_code(r, ERR_FULL_SIGNATURE_REQUIRED, "An invite is taken with a registration in the full form only.");
+		*reply = http_reply_error_code(r, ERR_FULL_SIGNATURE_REQUIRED, "an invite is taken with a registration in the full form only");
 		return false;
 	}
 	/* The node's own key stands inside the signed text in both forms. */

@@ -59,11 +59,11 @@ static struct http_reply *add_unsigned(struct http_request *r, struct str key, s
 	size_t count;
 	struct http_reply *reply;
 	if (!m->config.limits.dev || !http_from_loopback(r))
-		return http_reply_error_code(r, ERR_MISSING_FIELD, "`approverPublicKey`, `timestamp` and `signature` are required.");
+		return http_reply_error_code(r, ERR_MISSING_FIELD, "`approverPublicKey`, `timestamp` and `signature` are required");
 	if (!read_list(r, rows, &count, &reply))
 		return reply;
 	if (count > 0)
-		return http_reply_error_code(r, ERR_NOT_ALLOWED, "This network has a sovereign key; it has to sign for further ones.");
+		return http_reply_error_code(r, ERR_NOT_ALLOWED, "this network has a sovereign key; it has to sign for further ones");
 	struct change c = {.statement = {.kind = STATEMENT_SOVEREIGN_INIT, .network = m->config.network, .public_key = key}, .description = description};
 	return api_change(r, &c, true, accepted);
 }
@@ -81,7 +81,7 @@ struct http_reply *api_sovereign_add(struct http_request *r)
 	if (!str_present(a.approver_public_key) && !str_present(a.signature) && a.timestamp == JSON_INT_ABSENT)
 		return add_unsigned(r, c.statement.public_key, a.description);
 	if (!str_present(a.approver_public_key) || !str_present(a.signature) || a.timestamp == JSON_INT_ABSENT)
-		return http_reply_error_code(r, ERR_MISSING_FIELD, "`approverPublicKey`, `timestamp` and `signature` are required.");
+		return http_reply_error_code(r, ERR_MISSING_FIELD, "`approverPublicKey`, `timestamp` and `signature` are required");
 	c.statement.timestamp = a.timestamp;
 	if (!api_public_key(r, "approverPublicKey", a.approver_public_key, KEY_LENIENT, &c.public_key, &reply) ||
 	    !api_signature(r, "signature", a.signature, &c.signature, &reply))
@@ -156,6 +156,6 @@ struct http_reply *api_sovereign_verify(struct http_request *r)
 		return http_reply_json(r, 200, &mesh_verify_answer_message, &yes);
 	}
 	if (!known)
-		return http_reply_error_code(r, ERR_NOT_SOVEREIGN, "The key is not a sovereign key of this network.");
-	return http_reply_error_code(r, ERR_BAD_SIGNATURE, "No sovereign key made this signature over this message.");
+		return http_reply_error_code(r, ERR_NOT_SOVEREIGN, "the key is not a sovereign key of this network");
+	return http_reply_error_code(r, ERR_BAD_SIGNATURE, "no sovereign key made this signature over this message");
 }

@@ -85,7 +85,7 @@ static bool read_node(struct db_rows *rows, enum services_form form, struct aren
 
 static enum db_status unreadable(struct error *err)
 {
-	error_set(err, ERR_CORRUPT, "A row of the registry cannot be read; run `meshd verify`.");
+	error_set(err, ERR_CORRUPT, "a row of the registry cannot be read; run `meshd verify`");
 	return DB_BROKEN;
 }
 

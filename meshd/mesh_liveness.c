@@ -75,7 +75,7 @@ static enum db_status judge_read(struct db_conn *c, struct str id, struct arena 
 	}
 	st = db_finish(rows, err);
 	if (st == DB_OK && !readable) {
-		error_set(err, ERR_CORRUPT, "A row of the registry cannot be read; run `meshd verify`.");
+		error_set(err, ERR_CORRUPT, "a row of the registry cannot be read; run `meshd verify`");
 		return DB_BROKEN;
 	}
 	return st;
@@ -163,13 +163,13 @@ static enum db_status run_alone(struct db_job *job, struct db_conn *c, struct er
 	if (st != DB_OK)
 		return st;
 	if (!found) {
-		error_set(&j->refusal, ERR_UNKNOWN_NODE, "No node %.*s is registered.", STR_ARG(j->node_id));
+		error_set(&j->refusal, ERR_UNKNOWN_NODE, "no node %.*s is registered", STR_ARG(j->node_id));
 		return DB_OK;
 	}
 	if (!mesh_heartbeat_allowed(&node, &l, j->timestamp, j->received_at, j->mesh->config.heartbeat_window_ms, &j->refusal))
 		return DB_OK;
 	if (!str_equal(node.public_key, j->public_key)) {
-		error_set(&j->refusal, ERR_BAD_SIGNATURE, "The signature is not by the node's present key.");
+		error_set(&j->refusal, ERR_BAD_SIGNATURE, "the signature is not by the node's present key");
 		return DB_OK;
 	}
 	if (node.status == NODE_OFFLINE) {
@@ -188,7 +188,7 @@ static enum db_status run_alone(struct db_job *job, struct db_conn *c, struct er
 		return st;
 	if (!taken) {
 		/* Another instance took a later one, or the node changed, between our look and our update. */
-		error_set(&j->refusal, ERR_REPLAYED, "The timestamp is not newer than this node's last heartbeat.");
+		error_set(&j->refusal, ERR_REPLAYED, "the timestamp is not newer than this node's last heartbeat");
 		return DB_OK;
 	}
 	j->accepted = true;

@@ -24,7 +24,7 @@ static enum db_status read_size(struct db_conn *c, const struct db_sql *sql, int
 	*size = there ? db_int(rows, 0) : 0;
 	st = db_finish(rows, err);
 	if (st == DB_OK && !there) {
-		error_set(err, ERR_CORRUPT, "The log's head is missing.");
+		error_set(err, ERR_CORRUPT, "the log's head is missing");
 		return DB_BROKEN;
 	}
 	return st;
@@ -72,7 +72,7 @@ enum db_status log_tree_failure(const struct log_tree *t, struct error *err)
 		*err = t->err;
 		return t->status;
 	}
-	error_set(err, ERR_CORRUPT, "A hash of the log's tree is missing.");
+	error_set(err, ERR_CORRUPT, "a hash of the log's tree is missing");
 	return DB_BROKEN;
 }
 

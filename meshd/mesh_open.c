@@ -40,14 +40,14 @@ bool mesh_configure(struct mesh *m, const struct invocation *in, struct error *e
 	if (dev && !str_present(c->network))
 		c->network = STR_LIT("dev");
 	if (str_present(c->network) && !mesh_network_valid(c->network))
-		return error_set(err, ERR_CONFIG, "--network must be 1-64 of a-z 0-9 . _ - and begin with a letter or digit.");
+		return error_set(err, ERR_CONFIG, "--network must be 1-64 of a-z 0-9 . _ - and begin with a letter or digit");
 	for (size_t i = 0; i < option_count(in, "sovereign-key"); i++) {
 		struct ed25519_public key;
 		struct error why;
 		if (ed25519_public_from_text(str_from(option_at(in, "sovereign-key", i)), KEY_LENIENT, &key, &why))
 			continue;
 		error_set(err, ERR_CONFIG, "--sovereign-key: %s", why.message);
-		return error_hint(err, "It takes a public key: ed25519_ and 64 hex digits.");
+		return error_hint(err, "it takes a public key: ed25519_ and 64 hex digits");
 	}
 	enum db_kind kind;
 	return db_url_kind(c->db_url, &kind, err);
@@ -105,11 +105,11 @@ static bool claim_database(struct mesh *m, struct error *err)
 	if (db_pool_write(m->pool, &j.job, err) != DB_OK)
 		return false;
 	if (!str_equal(j.network, m->config.network))
-		return error_set(err, ERR_CONFIG, "The database belongs to the network \"%.*s\", not to \"%.*s\".", STR_ARG(j.network), STR_ARG(m->config.network));
+		return error_set(err, ERR_CONFIG, "the database belongs to the network \"%.*s\", not to \"%.*s\"", STR_ARG(j.network), STR_ARG(m->config.network));
 	if (str_equal(j.coordinator, m->coordinator_key))
 		return true;
-	error_set(err, ERR_CONFIG, "The database belongs to the coordinator key %.*s, not to that of %s.", STR_ARG(j.coordinator), key_path(m));
-	return error_hint(err, "Put the mesh's coordinator key file there (from a backup, or from another instance), or name it with --coordinator-key.");
+	error_set(err, ERR_CONFIG, "the database belongs to the coordinator key %.*s, not to that of %s", STR_ARG(j.coordinator), key_path(m));
+	return error_hint(err, "put the mesh's coordinator key file there (from a backup, or from another instance), or name it with --coordinator-key");
 }
 
 static bool open_key(struct mesh *m, struct error *err)
@@ -130,8 +130,8 @@ bool mesh_open(struct mesh *m, struct error *err)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	if (!str_present(m->config.network)) {
-		error_set(err, ERR_CONFIG, "--network is required.");
-		return error_hint(err, "Name the network that this coordinator serves, or use --dev for a local one.");
+		error_set(err, ERR_CONFIG, "--network is required");
+		return error_hint(err, "name the network that this coordinator serves, or use --dev for a local one");
 	}
 	set_origin(m);
 	if (!file_make_dirs(m->config.data_dir, 0700, err) || !open_key(m, err))
@@ -221,13 +221,13 @@ static bool read_meta(struct mesh *m, struct db_conn *c, struct error *err)
 	if (!str_present(m->config.network) && has_network)
 		m->config.network = network;
 	if (!str_present(m->config.network))
-		return error_set(err, ERR_CORRUPT, "The database does not say which network it belongs to; name it with --network.");
+		return error_set(err, ERR_CORRUPT, "the database does not say which network it belongs to; name it with --network");
 	set_origin(m);
 	if (file_exists(key_path(m)))
 		return open_key(m, err);
 	struct ed25519_public key;
 	if (!has_key || !ed25519_public_from_text(coordinator, KEY_WRITTEN, &key, err))
-		return error_set(err, ERR_CORRUPT, "The database does not say who its coordinator is; name the key file with --coordinator-key.");
+		return error_set(err, ERR_CORRUPT, "the database does not say who its coordinator is; name the key file with --coordinator-key");
 	set_coordinator(m, &key);
 	return true;
 }
@@ -240,9 +240,9 @@ struct db_conn *mesh_open_to_read(struct mesh *m, struct error *err)
 	int64_t version;
 	if (db_schema_version(c, &version, err) == DB_OK) {
 		if (version > (int64_t)mesh_migration_count)
-			error_set(err, ERR_CONFIG, "The database was made by a newer version of meshd.");
+			error_set(err, ERR_CONFIG, "the database was made by a newer version of meshd");
 		else if (version < (int64_t)mesh_migration_count)
-			error_set(err, ERR_CONFIG, "The database is not of this version of meshd; start `meshd run` once, which migrates it.");
+			error_set(err, ERR_CONFIG, "the database is not of this version of meshd; start `meshd run` once, which migrates it");
 		else if (read_meta(m, c, err))
 			return c;
 	}

@@ -133,8 +133,8 @@ static bool signatures_fine(struct mesh_state *s, struct change *c, struct verdi
 			return true;
 		}
 	}
-	refuse(v, error_set(&v->err, ERR_BAD_SIGNATURE, "The signature does not fit the message and the key."));
-	error_hint(&v->err, "Signed must be SHA-256 of: %.*s", (int)(c->message.n < 120 ? c->message.n : 120), c->message.p);
+	refuse(v, error_set(&v->err, ERR_BAD_SIGNATURE, "the signature does not fit the message and the key"));
+	error_hint(&v->err, "signed must be SHA-256 of: %.*s", (int)(c->message.n < 120 ? c->message.n : 120), c->message.p);
 	return false;
 }
 
@@ -143,9 +143,9 @@ static bool timestamp_fine(const struct mesh_state *s, int64_t timestamp, struct
 	int64_t skew = timestamp > s->now ? timestamp - s->now : s->now - timestamp;
 	if (skew <= s->limits.clock_skew_ms)
 		return true;
-	refuse(v, error_set(&v->err, ERR_TIMESTAMP_OUT_OF_RANGE, "The timestamp lies more than %" PRId64 " s from the coordinator's time.",
+	refuse(v, error_set(&v->err, ERR_TIMESTAMP_OUT_OF_RANGE, "the timestamp lies more than %" PRId64 " s from the coordinator's time",
 			    s->limits.clock_skew_ms / 1000));
-	error_hint(&v->err, "Check this machine's clock.");
+	error_hint(&v->err, "check this machine's clock");
 	return false;
 }
 
@@ -159,7 +159,7 @@ static bool load_sovereign(struct mesh_state *s, struct str key, struct sovereig
 	}
 	if (f == FOUND && row->removed_at == 0)
 		return true;
-	refuse(v, error_set(&v->err, ERR_NOT_SOVEREIGN, "The key %.*s is not a sovereign key of this network.", STR_ARG(key)));
+	refuse(v, error_set(&v->err, ERR_NOT_SOVEREIGN, "the key %.*s is not a sovereign key of this network", STR_ARG(key)));
 	return false;
 }
 
@@ -171,7 +171,7 @@ static bool load_node(struct mesh_state *s, struct str id, struct node_row *row,
 	if (f == STATE_FAILED)
 		failed(v);
 	else
-		refuse(v, error_set(&v->err, ERR_UNKNOWN_NODE, "No node %.*s is registered.", STR_ARG(id)));
+		refuse(v, error_set(&v->err, ERR_UNKNOWN_NODE, "no node %.*s is registered", STR_ARG(id)));
 	return false;
 }
 
@@ -179,8 +179,8 @@ static bool load_node(struct mesh_state *s, struct str id, struct node_row *row,
 static bool use_timestamp(struct mesh_state *s, struct sovereign_row *by, int64_t timestamp, struct verdict *v)
 {
 	if (timestamp <= by->last_timestamp) {
-		refuse(v, error_set(&v->err, ERR_REPLAYED, "The timestamp is not newer than this key's last one (%" PRId64 ").", by->last_timestamp));
-		error_hint(&v->err, "Sign again with the present time.");
+		refuse(v, error_set(&v->err, ERR_REPLAYED, "the timestamp is not newer than this key's last one (%" PRId64 ")", by->last_timestamp));
+		error_hint(&v->err, "sign again with the present time");
 		return false;
 	}
 	by->last_timestamp = timestamp;
@@ -245,8 +245,8 @@ static bool load_invite(struct mesh_state *s, const struct mesh_register *r, str
 							     : NULL;
 	if (!why)
 		return true;
-	refuse(v, error_set(&v->err, ERR_INVITE_INVALID, "The invite %s.", why));
-	error_hint(&v->err, "Ask a sovereign for a new invite, or register without one and wait for approval.");
+	refuse(v, error_set(&v->err, ERR_INVITE_INVALID, "the invite %s", why));
+	error_hint(&v->err, "ask a sovereign for a new invite, or register without one and wait for approval");
 	return false;
 }
 
@@ -267,13 +267,13 @@ static enum verdict_kind register_new(struct mesh_state *s, struct change *c, st
 	struct node_row other;
 	enum found f = s->ops->node_by_key(s, st->public_key, &other);
 	if (f == FOUND)
-		return refuse(v, error_set(&v->err, ERR_KEY_IN_USE, "This key is registered under another node id."));
+		return refuse(v, error_set(&v->err, ERR_KEY_IN_USE, "this key is registered under another node id"));
 	struct removed_row removed;
 	enum found was = f == STATE_FAILED ? STATE_FAILED : s->ops->removed(s, st->public_key, &removed);
 	if (was == STATE_FAILED)
 		return failed(v);
 	if (was == FOUND && st->kind == STATEMENT_REGISTER_FULL && st->timestamp <= removed.not_before)
-		return refuse(v, error_set(&v->err, ERR_REPLAYED, "This registration is older than the node's removal."));
+		return refuse(v, error_set(&v->err, ERR_REPLAYED, "this registration is older than the node's removal"));
 
 	struct node_row row = {.id = st->node_id,
 			       .public_key = st->public_key,
@@ -295,8 +295,8 @@ static enum verdict_kind register_new(struct mesh_state *s, struct change *c, st
 		if (!s->ops->count_pending(s, &pending))
 			return failed(v);
 		if (pending >= s->limits.pending_max) {
-			refuse(v, error_set(&v->err, ERR_OVERLOADED, "Too many registrations are waiting for approval."));
-			error_hint(&v->err, "Ask a sovereign for an invite, or try again later.");
+			refuse(v, error_set(&v->err, ERR_OVERLOADED, "too many registrations are waiting for approval"));
+			error_hint(&v->err, "ask a sovereign for an invite, or try again later");
 			return v->kind;
 		}
 	}
@@ -309,9 +309,9 @@ static enum verdict_kind register_again(struct mesh_state *s, struct change *c, 
 {
 	const struct mesh_statement *st = &c->statement;
 	if (!str_equal(before->public_key, st->public_key))
-		return refuse(v, error_set(&v->err, ERR_NODE_ID_TAKEN, "This node id is registered with another key."));
+		return refuse(v, error_set(&v->err, ERR_NODE_ID_TAKEN, "this node id is registered with another key"));
 	if (st->kind == STATEMENT_REGISTER_FULL && st->timestamp <= before->registration_time)
-		return refuse(v, error_set(&v->err, ERR_REPLAYED, "The timestamp is not newer than this node's last registration."));
+		return refuse(v, error_set(&v->err, ERR_REPLAYED, "the timestamp is not newer than this node's last registration"));
 	struct node_row row = *before;
 	take_registration(s, c, &row);
 	bool admitted_now = false;
@@ -326,7 +326,7 @@ static enum verdict_kind register_again(struct mesh_state *s, struct change *c, 
 	if (st->kind == STATEMENT_REGISTER_SHORT) {
 		/* Whoever saw a short registration can send it again with other addresses: it never replaces what a full one vouched for. */
 		if (before->registration_time != 0)
-			return refuse(v, error_set(&v->err, ERR_FULL_SIGNATURE_REQUIRED, "This node has registered in the full form; the short form cannot change it."));
+			return refuse(v, error_set(&v->err, ERR_FULL_SIGNATURE_REQUIRED, "this node has registered in the full form; the short form cannot change it"));
 		if (same_registration(before, &row)) {
 			v->status = before->status;
 			v->subject = before->id;
@@ -346,8 +346,8 @@ static enum verdict_kind apply_register(struct mesh_state *s, struct change *c, 
 {
 	const struct mesh_statement *st = &c->statement;
 	if (st->kind == STATEMENT_REGISTER_SHORT && s->limits.require_full) {
-		refuse(v, error_set(&v->err, ERR_FULL_SIGNATURE_REQUIRED, "The registration must be signed in the full form, with `timestamp`."));
-		error_hint(&v->err, "Sign the canonical JSON of the whole body less `signature`.");
+		refuse(v, error_set(&v->err, ERR_FULL_SIGNATURE_REQUIRED, "the registration must be signed in the full form, with `timestamp`"));
+		error_hint(&v->err, "sign the canonical JSON of the whole body less `signature`");
 		return v->kind;
 	}
 	if (st->kind == STATEMENT_REGISTER_FULL && !timestamp_fine(s, st->timestamp, v))
@@ -389,7 +389,7 @@ static enum verdict_kind decide(struct mesh_state *s, const struct change *c, co
 {
 	enum mesh_action action = c->statement.action;
 	if (!action_fits(action, node->status))
-		return consumed(v, error_set(&v->err, ERR_WRONG_STATE, "The node %.*s is %s: it cannot be %s.", STR_ARG(node->id), node_status_text(node->status),
+		return consumed(v, error_set(&v->err, ERR_WRONG_STATE, "the node %.*s is %s: it cannot be %s", STR_ARG(node->id), node_status_text(node->status),
 					     action == MESH_APPROVE ? "approved" : action == MESH_DENY ? "denied" : "reset"));
 	struct node_row row = *node;
 	switch (action) {
@@ -429,7 +429,7 @@ static enum verdict_kind apply_decision(struct mesh_state *s, struct change *c, 
 	if (!load_sovereign(s, c->public_key, &by, v))
 		return v->kind;
 	if (st->kind == STATEMENT_DECISION_OLD && !s->limits.dev)
-		return refuse(v, error_set(&v->err, ERR_MISSING_FIELD, "`timestamp` is missing."));
+		return refuse(v, error_set(&v->err, ERR_MISSING_FIELD, "`timestamp` is missing"));
 	if (st->kind == STATEMENT_DECISION && !timestamp_fine(s, st->timestamp, v))
 		return v->kind;
 	if (!load_node(s, st->node_id, &node, v))
@@ -438,7 +438,7 @@ static enum verdict_kind apply_decision(struct mesh_state *s, struct change *c, 
 	if (!str_present(st->public_key))
 		st->public_key = node.public_key;
 	else if (st->kind == STATEMENT_DECISION && !str_equal(st->public_key, node.public_key))
-		return refuse(v, error_set(&v->err, ERR_BAD_SIGNATURE, "The statement names another key than the node's."));
+		return refuse(v, error_set(&v->err, ERR_BAD_SIGNATURE, "the statement names another key than the node's"));
 	if (!signatures_fine(s, c, v))
 		return v->kind;
 	if (st->kind == STATEMENT_DECISION && !use_timestamp(s, &by, st->timestamp, v))
@@ -451,7 +451,7 @@ static enum verdict_kind apply_sovereign_init(struct mesh_state *s, struct chang
 {
 	const struct mesh_statement *st = &c->statement;
 	if (!str_equal(c->public_key, s->coordinator_key))
-		return refuse(v, error_set(&v->err, ERR_NOT_ALLOWED, "Only the coordinator's own key names the first sovereigns."));
+		return refuse(v, error_set(&v->err, ERR_NOT_ALLOWED, "only the coordinator's own key names the first sovereigns"));
 	if (!signatures_fine(s, c, v))
 		return v->kind;
 	/* Only while nobody is sovereign, or nothing but first sovereigns has been written yet. */
@@ -459,7 +459,7 @@ static enum verdict_kind apply_sovereign_init(struct mesh_state *s, struct chang
 	if (!s->ops->count_sovereigns(s, &in_force))
 		return failed(v);
 	if (in_force != 0 && in_force != s->entry)
-		return refuse(v, error_set(&v->err, ERR_NOT_ALLOWED, "This network has sovereign keys; they add further ones."));
+		return refuse(v, error_set(&v->err, ERR_NOT_ALLOWED, "this network has sovereign keys; they add further ones"));
 	struct sovereign_row row = {.public_key = st->public_key, .description = c->description, .added_at = s->now, .added_by = c->public_key};
 	if (!s->ops->put_sovereign(s, &row))
 		return failed(v);
@@ -479,7 +479,7 @@ static bool admit_sovereign(struct mesh_state *s, const struct change *c, struct
 	struct sovereign_row row = {.public_key = key};
 	enum found f = s->ops->sovereign(s, key, &row);
 	if (f == FOUND && row.removed_at == 0) {
-		consumed(v, error_set(&v->err, ERR_ALREADY_EXISTS, "This key is a sovereign key already."));
+		consumed(v, error_set(&v->err, ERR_ALREADY_EXISTS, "this key is a sovereign key already"));
 		return false;
 	}
 	row.description = description;
@@ -512,9 +512,9 @@ static enum verdict_kind apply_sovereign_remove(struct mesh_state *s, struct cha
 	if (f == STATE_FAILED || !s->ops->count_sovereigns(s, &in_force))
 		return failed(v);
 	if (f == ABSENT || row.removed_at != 0)
-		return consumed(v, error_set(&v->err, ERR_UNKNOWN_KEY, "This is no sovereign key."));
+		return consumed(v, error_set(&v->err, ERR_UNKNOWN_KEY, "this is no sovereign key"));
 	if (in_force <= 1)
-		return consumed(v, error_set(&v->err, ERR_LAST_SOVEREIGN, "The last sovereign key cannot be removed."));
+		return consumed(v, error_set(&v->err, ERR_LAST_SOVEREIGN, "the last sovereign key cannot be removed"));
 	row.removed_at = s->now;
 	if (!s->ops->put_sovereign(s, &row))
 		return failed(v);
@@ -543,16 +543,16 @@ static enum verdict_kind apply_node_rotate(struct mesh_state *s, struct change *
 	if (!str_present(st->public_key))
 		st->public_key = c->public_key = node.public_key;
 	else if (!str_equal(st->public_key, node.public_key))
-		return refuse(v, error_set(&v->err, ERR_BAD_SIGNATURE, "The statement names another key than the node's."));
+		return refuse(v, error_set(&v->err, ERR_BAD_SIGNATURE, "the statement names another key than the node's"));
 	if (!signatures_fine(s, c, v))
 		return v->kind;
 	if (st->timestamp <= node.registration_time)
-		return refuse(v, error_set(&v->err, ERR_REPLAYED, "The timestamp is not newer than this node's last registration or rotation."));
+		return refuse(v, error_set(&v->err, ERR_REPLAYED, "the timestamp is not newer than this node's last registration or rotation"));
 	if (node.status == NODE_DENIED)
-		return refuse(v, error_set(&v->err, ERR_WRONG_STATE, "The node %.*s is denied: its key cannot be rotated.", STR_ARG(node.id)));
+		return refuse(v, error_set(&v->err, ERR_WRONG_STATE, "the node %.*s is denied: its key cannot be rotated", STR_ARG(node.id)));
 	enum found f = s->ops->node_by_key(s, st->new_key, &other);
 	if (f == FOUND)
-		return refuse(v, error_set(&v->err, ERR_KEY_IN_USE, "The new key is registered already."));
+		return refuse(v, error_set(&v->err, ERR_KEY_IN_USE, "the new key is registered already"));
 	struct node_row row = node;
 	row.public_key = st->new_key;
 	row.registration_time = st->timestamp;
@@ -569,11 +569,11 @@ static enum verdict_kind apply_expire(struct mesh_state *s, struct change *c, st
 	const struct mesh_statement *st = &c->statement;
 	struct node_row node;
 	if (!str_equal(c->public_key, s->coordinator_key))
-		return refuse(v, error_set(&v->err, ERR_NOT_ALLOWED, "Only the coordinator's own key expires registrations."));
+		return refuse(v, error_set(&v->err, ERR_NOT_ALLOWED, "only the coordinator's own key expires registrations"));
 	if (!load_node(s, st->node_id, &node, v) || !signatures_fine(s, c, v))
 		return v->kind;
 	if (node.status != NODE_PENDING || !str_equal(node.public_key, st->public_key))
-		return refuse(v, error_set(&v->err, ERR_WRONG_STATE, "Only a pending registration expires."));
+		return refuse(v, error_set(&v->err, ERR_WRONG_STATE, "only a pending registration expires"));
 	if (!s->ops->delete_node(s, &node))
 		return failed(v);
 	return applied(v, STR_LIT("expired"), EVENT_NODE_EXPIRED, node.id);
@@ -589,9 +589,9 @@ static enum verdict_kind apply_invite(struct mesh_state *s, struct change *c, st
 		return v->kind;
 	enum found f = s->ops->invite(s, st->public_key, &invite);
 	if (f == FOUND)
-		return consumed(v, error_set(&v->err, ERR_ALREADY_EXISTS, "An invite with this key exists already."));
+		return consumed(v, error_set(&v->err, ERR_ALREADY_EXISTS, "an invite with this key exists already"));
 	if (st->expires <= s->now)
-		return consumed(v, error_set(&v->err, ERR_REFUSED, "The invite would have expired already."));
+		return consumed(v, error_set(&v->err, ERR_REFUSED, "the invite would have expired already"));
 	invite = (struct invite_row){
 		.public_key = st->public_key, .uses = st->uses, .expires = st->expires, .created_at = s->now, .created_by = c->public_key, .entry = s->entry};
 	if (f == STATE_FAILED || !s->ops->put_invite(s, &invite))
@@ -609,9 +609,9 @@ static enum verdict_kind apply_invite_revoke(struct mesh_state *s, struct change
 	if (f == STATE_FAILED)
 		return failed(v);
 	if (f == ABSENT)
-		return consumed(v, error_set(&v->err, ERR_UNKNOWN_INVITE, "No invite has this key."));
+		return consumed(v, error_set(&v->err, ERR_UNKNOWN_INVITE, "no invite has this key"));
 	if (invite.revoked_at != 0)
-		return consumed(v, error_set(&v->err, ERR_WRONG_STATE, "The invite was revoked before."));
+		return consumed(v, error_set(&v->err, ERR_WRONG_STATE, "the invite was revoked before"));
 	invite.revoked_at = s->now;
 	if (!s->ops->put_invite(s, &invite))
 		return failed(v);
@@ -651,7 +651,7 @@ void mesh_apply(struct mesh_state *s, struct change *c, struct verdict *v)
 {
 	*v = (struct verdict){.kind = VERDICT_FAILED};
 	if (str_present(c->statement.network) && !str_equal(c->statement.network, s->network)) {
-		refuse(v, error_set(&v->err, ERR_WRONG_NETWORK, "This is the network \"%.*s\".", STR_ARG(s->network)));
+		refuse(v, error_set(&v->err, ERR_WRONG_NETWORK, "this is the network \"%.*s\"", STR_ARG(s->network)));
 		return;
 	}
 	v->kind = apply(s, c, v);
@@ -660,15 +660,15 @@ void mesh_apply(struct mesh_state *s, struct change *c, struct verdict *v)
 bool mesh_heartbeat_allowed(const struct node_row *node, const struct liveness *l, int64_t timestamp, int64_t now, int64_t window_ms, struct error *err)
 {
 	if (node->status != NODE_ACTIVE && node->status != NODE_OFFLINE) {
-		error_set(err, ERR_NODE_NOT_ACTIVE, "The node %.*s is %s.", STR_ARG(node->id), node_status_text(node->status));
-		return error_hint(err, "A sovereign has to approve it first.");
+		error_set(err, ERR_NODE_NOT_ACTIVE, "the node %.*s is %s", STR_ARG(node->id), node_status_text(node->status));
+		return error_hint(err, "a sovereign has to approve it first");
 	}
 	int64_t skew = timestamp > now ? timestamp - now : now - timestamp;
 	if (skew > window_ms) {
-		error_set(err, ERR_TIMESTAMP_OUT_OF_RANGE, "The timestamp lies more than %" PRId64 " s from the coordinator's time.", window_ms / 1000);
-		return error_hint(err, "Check this machine's clock.");
+		error_set(err, ERR_TIMESTAMP_OUT_OF_RANGE, "the timestamp lies more than %" PRId64 " s from the coordinator's time", window_ms / 1000);
+		return error_hint(err, "check this machine's clock");
 	}
 	if (timestamp <= l->heartbeat_time)
-		return error_set(err, ERR_REPLAYED, "The timestamp is not newer than this node's last heartbeat.");
+		return error_set(err, ERR_REPLAYED, "the timestamp is not newer than this node's last heartbeat");
 	return true;
 }

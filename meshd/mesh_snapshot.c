@@ -118,7 +118,7 @@ static struct http_reply *reply_with(struct http_request *r, const struct docume
 {
 	int fd = open(d->path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return http_reply_error_code(r, ERR_UNAVAILABLE, "The snapshot cannot be opened now: too many files are open.");
+		return http_reply_error_code(r, ERR_UNAVAILABLE, "the snapshot cannot be opened now: too many files are open");
 	char tag[32];
 	snprintf(tag, sizeof(tag), "\"%" PRId64 "-%" PRIx64 "\"", d->version, (uint64_t)d->issued);
 	return http_reply_etag(r, http_reply_file(r, 200, "application/json", fd, d->size), tag);
@@ -165,7 +165,7 @@ struct http_reply *api_snapshot(struct http_request *r)
 		worker_wake(s->worker);
 	}
 	pthread_mutex_unlock(&s->lock);
-	return later ? later : http_reply_error_code(r, ERR_SHUTTING_DOWN, "The coordinator is stopping.");
+	return later ? later : http_reply_error_code(r, ERR_SHUTTING_DOWN, "the coordinator is stopping");
 }
 
 struct mesh_snapshot_maker *mesh_snapshot_start(struct mesh *m)

@@ -70,7 +70,7 @@ static bool read_rotations(struct snapshot_text *t, struct str column, struct ar
 		struct db_rows *rows;
 		int64_t index;
 		if (!str_to_int64(number, &index))
-			return error_set(err, ERR_CORRUPT, "A node's list of rotations cannot be read; run `meshd verify`.");
+			return error_set(err, ERR_CORRUPT, "a node's list of rotations cannot be read; run `meshd verify`");
 		if (db_query(t->conn, &SQL_ENTRY, DB_ARGS(DB_INT(index)), &rows, err) != DB_OK)
 			return false;
 		if (db_next(rows))
@@ -131,7 +131,7 @@ static bool write_nodes(struct snapshot_text *t, bool *more, struct error *err)
 		json_write_canonical(&t->piece, &mesh_snapshot_node_message, &page[i].node);
 		struct str id = page[i].node.id;
 		if (id.n >= sizeof(t->after))
-			ok = error_set(err, ERR_CORRUPT, "A node's id cannot be read; run `meshd verify`.");
+			ok = error_set(err, ERR_CORRUPT, "a node's id cannot be read; run `meshd verify`");
 		else
 			memcpy(t->after, id.p, id.n + 1); /* arena copies end in NUL */
 	}

@@ -114,7 +114,7 @@ static enum db_status one_row(struct db_conn *c, const struct db_sql *sql, struc
 		readable = read(rows, arena, out);
 	st = db_finish(rows, err);
 	if (st == DB_OK && !readable) {
-		error_set(err, ERR_CORRUPT, "A row of the registry cannot be read; run `meshd verify`.");
+		error_set(err, ERR_CORRUPT, "a row of the registry cannot be read; run `meshd verify`");
 		return DB_BROKEN;
 	}
 	return st;

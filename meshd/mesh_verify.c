@@ -98,9 +98,9 @@ static void replay_entry(struct verifying *v, struct page *p, size_t i)
 		return;
 	}
 	if (!p->valid[i])
-		found_in_log(v, e->index, "signature", STR_NONE, e->signature, "The signature does not fit the message and the key.");
+		found_in_log(v, e->index, "signature", STR_NONE, e->signature, "the signature does not fit the message and the key");
 	if (!str_equal(e->new_public_key, c->statement.new_key))
-		found_in_log(v, e->index, "new_public_key", c->statement.new_key, e->new_public_key, "The column is not what the message says.");
+		found_in_log(v, e->index, "new_public_key", c->statement.new_key, e->new_public_key, "the column is not what the message says");
 	struct verdict verdict;
 	v->run.replay.state.now = e->time;
 	v->run.replay.state.entry = e->index;
@@ -108,9 +108,9 @@ static void replay_entry(struct verifying *v, struct page *p, size_t i)
 	mesh_apply(&v->run.replay.state, c, &verdict);
 	if (verdict.kind != VERDICT_APPLIED && verdict.kind != VERDICT_CONSUMED)
 		found_in_log(v, e->index, "message", STR_NONE, e->message,
-			     verdict.kind == VERDICT_UNCHANGED ? "The entry changes nothing." : arena_strdup(arena, verdict.err.message));
+			     verdict.kind == VERDICT_UNCHANGED ? "the entry changes nothing" : arena_strdup(arena, verdict.err.message));
 	else if (!str_equal(verdict.outcome, e->outcome))
-		found_in_log(v, e->index, "outcome", verdict.outcome, e->outcome, "The rules give another outcome.");
+		found_in_log(v, e->index, "outcome", verdict.outcome, e->outcome, "the rules give another outcome");
 }
 
 static void compare_tree_hash(void *ctx, unsigned level, uint64_t position, const struct hash *h)
@@ -132,8 +132,8 @@ static void compare_tree_hash(void *ctx, unsigned level, uint64_t position, cons
 						 .row = arena_printf(arena, "level %u position %" PRIu64, level, position),
 						 .expected = str_from(want),
 						 .found = there ? str_from(have) : STR_NONE,
-						 .problem = level == 0 ? "The entry is not the one that was logged."
-								       : "The hash does not follow from its children."});
+						 .problem = level == 0 ? "the entry is not the one that was logged"
+								       : "the hash does not follow from its children"});
 }
 
 static void compare_checkpoint(struct verifying *v)
@@ -151,14 +151,14 @@ static void compare_checkpoint(struct verifying *v)
 						 .row = arena_printf(&v->run.replay.arena, "0..%" PRIu64, v->kept.size - 1),
 						 .expected = str_from(want),
 						 .found = str_from(have),
-						 .problem = "History was rewritten: the log does not extend the kept checkpoint."});
+						 .problem = "history was rewritten: the log does not extend the kept checkpoint"});
 }
 
 /* An entry that is gone: its leaf hash, if that is still there, stands in, so that the entries behind it are judged at their own places. */
 static void skip_missing(struct verifying *v, int64_t index)
 {
 	struct hash leaf = {{0}};
-	found_in_log(v, index, NULL, STR_NONE, STR_NONE, "The entry is missing.");
+	found_in_log(v, index, NULL, STR_NONE, STR_NONE, "the entry is missing");
 	if (!log_tree_read(&v->tree, 0, (uint64_t)index, &leaf) && v->tree.status != DB_OK)
 		v->tree_failed = true;
 	merkle_frontier_append(&v->frontier, &leaf, compare_tree_hash, v);
@@ -192,7 +192,7 @@ static bool verify_log(struct verifying *v, struct page *p, struct error *err)
 	} while (p->count == PAGE);
 	v->run.log_size = next;
 	if (v->has_kept && v->frontier.size < v->kept.size)
-		found_in_log(v, next, NULL, STR_NONE, STR_NONE, "Entries are missing at the end: the kept checkpoint has seen more.");
+		found_in_log(v, next, NULL, STR_NONE, STR_NONE, "entries are missing at the end: the kept checkpoint has seen more");
 	return true;
 }
 
@@ -204,7 +204,7 @@ bool mesh_verify(struct mesh *m, struct db_conn *c, struct str kept, finding_fn 
 		if (!checkpoint_open(kept, &m->coordinator.public_key, &v.kept, err))
 			return false;
 		if (!str_equal(str_from(v.kept.origin), m->origin))
-			return error_set(err, ERR_WRONG_NETWORK, "The kept checkpoint is of %s.", v.kept.origin);
+			return error_set(err, ERR_WRONG_NETWORK, "the kept checkpoint is of %s", v.kept.origin);
 	}
 	replay_init(&v.run.replay, m->config.network, m->coordinator_key);
 	struct page *page = arena_zalloc(&v.run.replay.arena, 1, sizeof(*page));

@@ -168,7 +168,7 @@ static void compare_row(struct verify_run *v, const struct table *t, const void 
 						   .row = key,
 						   .expected = c ? c->value : STR_NONE,
 						   .found = found,
-						   .problem = c ? "The value is not what the log gives." : "The table has a column that it should not have."});
+						   .problem = c ? "the value is not what the log gives" : "the table has a column that it should not have"});
 	}
 }
 
@@ -188,7 +188,7 @@ static bool compare_table(struct verify_run *v, const struct table *t, struct er
 			verify_report(v, &(struct finding){.table = t->name,
 							   .row = str_present(key) ? key : STR_LIT("NULL"),
 							   .found = STR_LIT("a row"),
-							   .problem = "The log gives no such row."});
+							   .problem = "the log gives no such row"});
 		}
 	}
 	bool ok = db_finish(rows, err) == DB_OK;
@@ -200,7 +200,7 @@ static bool compare_table(struct verify_run *v, const struct table *t, struct er
 			verify_report(v, &(struct finding){.table = t->name,
 							   .row = want[0].value,
 							   .expected = STR_LIT("a row"),
-							   .problem = "The row is missing."});
+							   .problem = "the row is missing"});
 	}
 	strmap_free(&seen);
 	return ok;
@@ -220,7 +220,7 @@ static bool compare_tree_size(struct verify_run *v, struct error *err)
 						   .row = STR_LIT("all"),
 						   .expected = number(v, v->tree_rows),
 						   .found = number(v, have),
-						   .problem = "There are more hashes than the log gives."});
+						   .problem = "there are more hashes than the log gives"});
 	return true;
 }
 

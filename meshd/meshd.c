@@ -121,7 +121,7 @@ static bool check(struct invocation *in, struct error *err)
 	struct mesh m = {.pool = NULL};
 	bool ok = daemon_check(in, err) && mesh_configure(&m, in, err);
 	if (ok && !str_present(m.config.network))
-		ok = error_set(err, ERR_CONFIG, "--network is required.");
+		ok = error_set(err, ERR_CONFIG, "--network is required");
 	mesh_close(&m);
 	return ok;
 }

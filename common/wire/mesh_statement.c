@@ -160,7 +160,7 @@ static bool parse_registration(struct str text, struct mesh_statement *out, stru
 	if (!json_canonicalise(doc, NULL, &canonical, err))
 		goto end;
 	if (!str_equal(buf_str(&canonical), text)) {
-		error_set(err, ERR_NOT_CANONICAL, "The registration is not canonical JSON.");
+		error_set(err, ERR_NOT_CANONICAL, "the registration is not canonical JSON");
 		goto end;
 	}
 	out->kind = STATEMENT_REGISTER_FULL;
@@ -172,7 +172,7 @@ end:
 		out->public_key = out->registration.public_key;
 		out->timestamp = out->kind == STATEMENT_REGISTER_FULL ? out->registration.timestamp : 0;
 		if (!written_key(out->public_key) || (out->kind == STATEMENT_REGISTER_FULL && out->timestamp == JSON_INT_ABSENT))
-			ok = error_set(err, ERR_MALFORMED_FIELD, "The registration's key or timestamp is not in its written form.");
+			ok = error_set(err, ERR_MALFORMED_FIELD, "the registration's key or timestamp is not in its written form");
 	}
 	buf_free(&canonical);
 	json_doc_free(doc);
@@ -186,7 +186,7 @@ bool mesh_statement_parse(struct str text, struct mesh_statement *out, struct ar
 	if (text.n > 0 && text.p[0] == '{')
 		return parse_registration(text, out, arena, err);
 	if (text.n == 0 || text.n > MESH_MESSAGE_MAX || !parse_tagged(text, out))
-		return error_set(err, ERR_MALFORMED_FIELD, "The text is no statement of a mesh.");
+		return error_set(err, ERR_MALFORMED_FIELD, "the text is no statement of a mesh");
 	return true;
 }
 

@@ -157,7 +157,9 @@ def raw_exchange(address, data, timeout=10, half_close=False):
 
 def _complete(got):
     head, blank, body = got.partition(b"\r\n\r\n")
-    if not blank or head.startswith(b"HTTP/1.1 100"):
+    if head.startswith(b"HTTP/1.1 100"):
+        head, blank, body = body.partition(b"\r\n\r\n")
+    if not blank:
         return False
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")

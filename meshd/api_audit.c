@@ -7,13 +7,12 @@
 struct http_reply *api_audit(struct http_request *r)
 {
 	int64_t after, limit;
-	struct str cursor = http_query_text(r, "cursor", 0);
 	struct http_reply *reply;
 	struct error err;
 	if (!http_query_int(r, "after", -1, &after) || !http_query_int(r, "limit", MESH_LIST_DEFAULT, &limit))
 		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`after` and `limit` are numbers");
-	if (str_present(cursor) && (!str_to_int64(cursor, &after) || after < 0))
-		return http_reply_error_code(r, ERR_MALFORMED_CURSOR, "`cursor` is not one that this list gave");
+	if (!api_number_cursor(r, &after, &reply))
+		return reply;
 	struct mesh_audit_entry *list = arena_zalloc(http_arena(r), (size_t)limit + 1, sizeof(*list));
 	size_t count;
 	struct db_conn *c = api_reader(r, &reply);

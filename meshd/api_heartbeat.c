@@ -209,12 +209,12 @@ struct http_reply *api_history(struct http_request *r)
 	struct http_reply *reply;
 	struct error err;
 	struct mesh_history history;
-	struct str id = http_path_arg(r, 0), cursor = http_query_text(r, "cursor", 0);
+	struct str id = http_path_arg(r, 0);
 	if (!http_query_int(r, "since", 0, &since) || !http_query_int(r, "limit", MESH_LIST_DEFAULT, &limit))
 		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`since` and `limit` are numbers");
 	int64_t after = since - 1; /* `since` itself is included */
-	if (str_present(cursor) && (!str_to_int64(cursor, &after) || after < 0))
-		return http_reply_error_code(r, ERR_MALFORMED_CURSOR, "`cursor` is not one that this list gave");
+	if (!api_number_cursor(r, &after, &reply))
+		return reply;
 	struct db_conn *c = api_reader(r, &reply);
 	if (!c)
 		return reply;

@@ -99,6 +99,7 @@ struct http_reply *reply_events(struct http_request *r, struct sse_stream *strea
 {
 	struct http_reply *reply = new_reply(r, REPLY_EVENTS, 200, "text/event-stream");
 	reply->stream = stream;
+	reply->close_after = true; /* a stream that was ended is to be noticed, not kept for another request */
 	return http_reply_header(reply, "X-Accel-Buffering", "no"); /* nginx would keep events back */
 }
 

@@ -168,8 +168,8 @@ void sse_hub_free(struct sse_hub *h);            /* after the server stopped */
 /* Publishes one event: id > every earlier id. type and data are copied; data has no newline. Thread-safe, never blocks on readers. */
 void sse_hub_publish(struct sse_hub *h, int64_t id, const char *type, struct str data);
 size_t sse_hub_streams(struct sse_hub *h);
-/* Fetches events after `after` that the ring no longer holds, oldest first, through `emit`; returns false when they are gone (the stream then begins with an event
- * `reset`, whose meaning is: read the lists anew). May be NULL. Runs on a worker thread; at most a few hundred events. */
+/* Fetches events after `after` and before `before` that the ring does not hold, oldest first, through `emit`; returns false when they are gone, or when `after`, which may be
+ * beyond the newest in the ring, was never given (the stream then begins with an event `reset`, whose meaning is: read the lists anew). May be NULL. Runs on a worker thread; at most a few hundred events. */
 typedef void sse_emit_fn(void *emit_ctx, int64_t id, const char *type, struct str data);
 typedef bool sse_backfill_fn(void *ctx, int64_t after, int64_t before, sse_emit_fn *emit, void *emit_ctx);
 /* Answers with a stream: begins after `last_id` (Last-Event-ID), or with the next event when last_id < 0. 503 overloaded when streams_max is reached. */

@@ -136,6 +136,13 @@ static inline struct http_reply *get_whoami(struct http_request *r)
 	return http_reply_bytes(r, 200, "text/plain", &body);
 }
 
+static inline struct http_reply *get_slow(struct http_request *r)
+{
+	const struct timespec t = {.tv_nsec = 300000000};
+	nanosleep(&t, NULL);
+	return http_reply_empty(r, 204);
+}
+
 /* Two replies made, one returned; the other's bytes must neither leak nor be mixed in. */
 static inline struct http_reply *get_changed_mind(struct http_request *r)
 {
@@ -234,6 +241,7 @@ static const struct http_route fixture_routes[] = {
 	ROUTE(HTTP_GET, "/file", get_file),
 	ROUTE(HTTP_GET, "/whoami", get_whoami),
 	ROUTE(HTTP_GET, "/changed-mind", get_changed_mind),
+	ROUTE(HTTP_GET, "/slow", get_slow),
 	{.method = HTTP_POST, .path = "/later", .handler = post_later, .body_max = 65536, .answers = text_answers, .errors = no_errors, .summary = "Later"},
 	{.method = HTTP_GET, .path = "/events", .handler = get_events, .flags = HTTP_STREAM, .answers = event_answers, .errors = no_errors, .summary = "Events"},
 };
@@ -340,10 +348,14 @@ static inline bool hear_head(int fd, struct answer *a)
 
 static inline bool hear_n(int fd, struct buf *out, size_t n)
 {
-	for (int c; n > 0; n--) {
-		if ((c = next_byte(fd, PATIENCE_MS)) < 0)
+	char part[16384];
+	while (n > 0) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		ssize_t got = poll(&p, 1, PATIENCE_MS) > 0 ? recv(fd, part, n < sizeof(part) ? n : sizeof(part), 0) : 0;
+		if (got <= 0)
 			return false;
-		buf_putc(out, (char)c);
+		buf_put(out, part, (size_t)got);
+		n -= (size_t)got;
 	}
 	return true;
 }

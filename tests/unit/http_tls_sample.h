@@ -1,0 +1,30 @@
+/* A certificate for 127.0.0.1, its key, and a key that is not its: for tests only, known to everyone. */
+#ifndef TANA_TESTS_HTTP_TLS_SAMPLE_H
+#define TANA_TESTS_HTTP_TLS_SAMPLE_H
+
+static const char tls_sample_cert[] =
+	"-----BEGIN CERTIFICATE-----\n"
+	"MIIBkDCCATagAwIBAgIUdhEYx95Ue7tYu+Cls5NNMRZGyAYwCgYIKoZIzj0EAwIw\n"
+	"FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMzA4MzM1NloYDzIxMjYxMDMw\n"
+	"MDgzMzU2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO\n"
+	"PQMBBwNCAATOI5ZDpr/Tax8e2kA1U+wnSwqAjKZw4ZgwwtQASBQhSHgNfESesLKD\n"
+	"vqElH7sueU49fAHmw9dtMZjEAeW5H9HUo2QwYjAdBgNVHQ4EFgQUPIVRMPwAB5qS\n"
+	"TX1UErrDgfEXXZYwHwYDVR0jBBgwFoAUPIVRMPwAB5qSTX1UErrDgfEXXZYwDwYD\n"
+	"VR0TAQH/BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMAoGCCqGSM49BAMCA0gAMEUC\n"
+	"IQCUYBVfxEl6HPN6WLvQqkELLS4dS5hfIpp5+vEM9Pfb1AIgP+frCoMJZTUtE9MU\n"
+	"5Btcgetlo2JNcwSVrV9UCY2Ct8I=\n"
+	"-----END CERTIFICATE-----\n";
+static const char tls_sample_key[] =
+	"-----BEGIN PRIVATE KEY-----\n"
+	"MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgMI+Uy/YMB4+Y3Ukz\n"
+	"JT2I8Zzp/E/yq2XcXQ9Xx9XY5GihRANCAATOI5ZDpr/Tax8e2kA1U+wnSwqAjKZw\n"
+	"4ZgwwtQASBQhSHgNfESesLKDvqElH7sueU49fAHmw9dtMZjEAeW5H9HU\n"
+	"-----END PRIVATE KEY-----\n";
+static const char tls_other_key[] =
+	"-----BEGIN PRIVATE KEY-----\n"
+	"MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg1HU0YpxCanjlA3b/\n"
+	"Hs9aFgX0PZsJmHFQCYCeMsIYWPOhRANCAAR7gkz4mnSi8sDLjtsmC9L46NiYb6p3\n"
+	"LS7LKP9b5G0JmjDXgr6RHfNOxPZ4ouSXuI6A8Ulo3z+1CaHtJ8+Hpwn3\n"
+	"-----END PRIVATE KEY-----\n";
+
+#endif

@@ -96,8 +96,8 @@ const struct command builtin_commands[] = {
 	{.path = "help", .args = help_args, .run = run_help, .summary = "Tell about a command"},
 	{.path = "version", .run = print_version, .summary = "Print the version"},
 	{.path = "completion", .args = shell_args, .run = run_completion, .summary = "Print a completion script for a shell",
-	 .doc = "bash: source it from ~/.bashrc, or put it into ~/.local/share/bash-completion/completions/. zsh: put it into a folder of $fpath, under the program's name "
-		"with an underscore before it. fish: put it into ~/.config/fish/completions/."},
+	 .doc = "bash: source it from ~/.bashrc, or put it into ~/.local/share/bash-completion/completions/.\n\n"
+		"zsh: put it into a folder of $fpath, under the program's name with an underscore before it.\n\nfish: put it into ~/.config/fish/completions/."},
 	{.path = "man", .run = run_man, .summary = "Print the manual page, in roff"},
 	{.path = "check-tables", .run = run_check_tables},
 	{.path = "complete", .args = kind_args, .run = run_complete},

@@ -4,10 +4,12 @@
 
 #include "suggest.h"
 #include "table.h"
+#include "value.h"
 
 struct token {
-	struct str name; /* absent: a letter */
-	char letter;
+	struct str name; /* of "--name"; absent otherwise */
+	char letter;     /* of "-l" */
+	struct str near; /* of "-name", which is neither: no option is written so, and the text is for the hint */
 	const char *shown, *value;
 	bool missing; /* no value was left to take */
 };
@@ -27,12 +29,23 @@ static bool is_number(const char *z)
 	return str_to_int64(str_from(z), &ignored);
 }
 
-/* Whether the option is followed by a word that is its value. The command may not be known yet: program_lint sees to it that options of one name (or letter) are
- * alike in this in all commands. Unknown ones are taken for booleans. */
+/* The row a token means, in the command or, for what must be known before the command is, in any. */
+static const struct option_row *row_in(const struct program *p, const struct command *c, const struct token *t)
+{
+	return str_present(t->near) ? NULL : table_option(p, c, t->name, t->letter);
+}
+
+static const struct option_row *row_anywhere(const struct program *p, const struct token *t, const struct command **where)
+{
+	return str_present(t->near) ? NULL : table_option_anywhere(p, t->name, t->letter, where);
+}
+
+/* Whether the option is followed by a word that is its value. The command may not be known yet: program_lint sees to it that options
+ * of one name (or letter) are alike in this in all commands. Unknown ones are taken for booleans. */
 static bool wants_word(const struct scan *s, const struct token *t)
 {
 	const struct command *where;
-	const struct option_row *row = table_option_anywhere(s->program, t->name, t->letter, &where);
+	const struct option_row *row = row_anywhere(s->program, t, &where);
 	return row && option_takes_value(row);
 }
 
@@ -53,17 +66,14 @@ static void scan_option(struct scan *s, int argc, char *const *argv, int *at)
 	else if (n == 2)
 		t.letter = word[1];
 	else
-		t.name = str_of(t.shown + 1, n - 1); /* "-quiet": unknown, and a name to suggest from */
-	bool single_dash = word[1] != '-' && n > 2;
-	if (!single_dash && !t.value && wants_word(s, &t)) {
+		t.near = str_of(t.shown + 1, n - 1);
+	if (!t.value && wants_word(s, &t)) {
 		const char *next = *at + 1 < argc ? argv[*at + 1] : NULL;
 		if (can_be_value(next))
 			t.value = argv[++*at];
 		else
 			t.missing = true;
 	}
-	if (single_dash)
-		t.letter = '-'; /* no row has this letter, and names are looked for only with two dashes */
 	s->tokens[s->token_count++] = t;
 }
 
@@ -171,12 +181,12 @@ static bool unknown_option(const struct program *p, const struct command_line *l
 	const struct command *where;
 	const struct option_row *row;
 	error_set(err, ERR_USAGE, "unknown option %s", t->shown);
-	struct suggestion s = suggest_for(t->name);
-	for (struct option_walk w = option_walk(p, line->command); str_present(t->name) && (row = option_next(&w));)
+	struct suggestion s = suggest_for(str_present(t->near) ? t->near : t->name);
+	for (struct option_walk w = option_walk(p, line->command); !t->letter && (row = option_next(&w));)
 		suggest_consider(&s, row->name);
 	if (s.best)
 		return error_hint(err, "did you mean --%s?", s.best);
-	if (table_option_anywhere(p, t->name, t->letter, &where) && where)
+	if (row_anywhere(p, t, &where) && where)
 		return error_hint(err, "it is an option of `%s %s`", p->name, where->path);
 	if (line->command)
 		return error_hint(err, "see `%s %s --help`", p->name, line->command->path);
@@ -189,7 +199,7 @@ static const struct token *find_stranger(const struct scan *s)
 	const struct command *where;
 	for (size_t i = 0; i < s->token_count; i++) {
 		const struct token *t = &s->tokens[i];
-		if (t->letter == '-' || !table_option_anywhere(s->program, t->name, t->letter, &where))
+		if (!row_anywhere(s->program, t, &where))
 			return t;
 	}
 	return NULL;
@@ -199,12 +209,6 @@ static bool missing_value(const struct token *t, const struct option_row *row, s
 {
 	error_set(err, ERR_USAGE, "%s needs a value", t->shown);
 	return error_hint(err, "write --%s=%s when the value begins with a dash", row->name, row->value ? row->value : "VALUE");
-}
-
-/* The row a token means. Letters stand for names of the very command. */
-static const struct option_row *row_of(const struct program *p, const struct command *c, const struct token *t)
-{
-	return t->letter == '-' ? NULL : table_option(p, c, t->name, t->letter);
 }
 
 static bool builtin_flag(struct command_line *line, const struct option_row *row, bool on)
@@ -225,8 +229,11 @@ static void find_early_flags(const struct scan *s, struct command_line *out)
 	for (size_t i = 0; i < s->token_count; i++) {
 		const struct token *t = &s->tokens[i];
 		const struct command *where;
-		const struct option_row *row = t->letter == '-' ? NULL : table_option_anywhere(s->program, t->name, t->letter, &where);
-		bool on = !t->value || strcmp(t->value, "yes") == 0;
+		const struct option_row *row = row_anywhere(s->program, t, &where);
+		struct error ignored; /* a wrong value is refused later */
+		int64_t on = 1;
+		if (row && row->type == OPTION_BOOL && t->value && !value_check(row, t->value, "", ERR_USAGE, &on, &ignored))
+			on = 1;
 		if (row && strcmp(row->name, "json") == 0)
 			out->json = on;
 		else if (row)
@@ -236,7 +243,7 @@ static void find_early_flags(const struct scan *s, struct command_line *out)
 
 static bool take_flag(const struct scan *s, struct command_line *out, const struct token *t, struct error *err)
 {
-	const struct option_row *row = row_of(s->program, out->command, t);
+	const struct option_row *row = row_in(s->program, out->command, t);
 	if (!row)
 		return unknown_option(s->program, out, t, err);
 	if (t->missing)
@@ -271,7 +278,8 @@ static bool check_args(const struct program *p, const struct command_line *line,
 	return error_hint(err, "see `%s %s --help`", p->name, line->command->path);
 }
 
-bool command_line_parse(const struct program *p, int argc, char *const *argv, struct arena *arena, struct command_line *out, struct error *err)
+bool command_line_parse(const struct program *p, int argc, char *const *argv, struct arena *arena, struct command_line *out,
+			struct error *err)
 {
 	struct scan s = {.program = p, .arena = arena};
 	size_t used;

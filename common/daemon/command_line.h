@@ -22,11 +22,12 @@ struct command_line {
 };
 
 /*
- * ERR_USAGE with a hint for anything the tables do not know. out->json is right also after a failure. With --help or --version unknown flags and missing arguments
- * are forgiven, so that help can be had in the middle of writing a line; an unknown command is not.
+ * ERR_USAGE with a hint for anything the tables do not know. out->json is right also after a failure. With --help or --version unknown
+ * flags and missing arguments are forgiven, so that help can be had in the middle of writing a line; an unknown command is not.
  */
 MUST_CHECK bool command_line_parse(const struct program *p, int argc, char *const *argv, struct arena *arena, struct command_line *out, struct error *err);
-/* The longest command, or else group, at the start of the words; *used words belong to it. A group has out->command NULL. ERR_USAGE with a suggestion. */
+/* The longest command, or else group, at the start of the words; *used words belong to it. A group has out->command NULL. ERR_USAGE
+ * with a suggestion. */
 MUST_CHECK bool command_line_find(const struct program *p, const char *const *words, size_t count, struct arena *arena, size_t *used,
 				  struct command_line *out, struct error *err);
 

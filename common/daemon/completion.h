@@ -13,8 +13,9 @@ struct script {
 };
 
 /*
- * Defines these functions, named _<program>_known and so on (the script's own function is _<program>). A "place" is `<path>:<--option>` or `<path>#<n>` for the nth
- * argument. In bash and zsh they add to the variables `list` and `kind` of their caller; in fish, which scopes variables otherwise, they print.
+ * Defines these functions, named _<program>_known and so on (the script's own function is _<program>). A "place" is
+ * `<path>:<--option>` or `<path>#<n>` for the nth argument. In bash and zsh they add to the variables `list` and `kind` of their
+ * caller; in fish, which scopes variables otherwise, they print.
  *	known PATH           0 when the words are a command or a group
  *	takes_value OPTION   0 when the option is followed by a word that is its value
  *	words PATH           the words that may follow

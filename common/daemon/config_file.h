@@ -5,8 +5,9 @@
  *	[mesh]
  *	heartbeat_timeout = 5m
  *
- * The value is what stands after the first `=`, less blanks at both ends; it has no quotes, no escapes and no continuation lines, so what is written
- * is what is meant. UTF-8; a byte order mark and CRLF line ends are taken. What the keys mean is the options' business (options.h).
+ * The value is what stands after the first `=`, less blanks at both ends; it has no quotes, no escapes and no continuation lines, so
+ * what is written is what is meant. UTF-8; a byte order mark and CRLF line ends are taken. What the keys mean is the options' business
+ * (options.h).
  */
 #ifndef TANA_DAEMON_CONFIG_FILE_H
 #define TANA_DAEMON_CONFIG_FILE_H

@@ -1,6 +1,7 @@
 /*
- * A daemon's life: the process is prepared, the service opens what it needs, the server listens, and the main thread then only takes signals and tells systemd that it is
- * alive. The termination signals are blocked before the first thread is made, so that every thread inherits that and none but the main one meets them.
+ * A daemon's life: the process is prepared, the service opens what it needs, the server listens, and the main thread then only takes
+ * signals and tells systemd that it is alive. The termination signals are blocked before the first thread is made, so that every
+ * thread inherits that and none but the main one meets them.
  */
 #include "daemon.h"
 
@@ -64,8 +65,9 @@ static void bound_connections(const struct invocation *in, struct http_options *
 	int asked = http->connections_max;
 	http->connections_max = files.rlim_cur > DESCRIPTORS_KEPT + CONNECTIONS_MIN ? (int)(files.rlim_cur - DESCRIPTORS_KEPT) : CONNECTIONS_MIN;
 	enum log_level level = strcmp(option_origin(in, "max-connections"), "default") == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
-	log_write(level, LOG_FIELDS(LOG_I("connections", http->connections_max), LOG_I("asked", asked), LOG_I("descriptors", (int64_t)files.rlim_cur)),
-		  "the descriptor limit allows fewer connections");
+	const struct log_field fields[] = {
+		LOG_I("connections", http->connections_max), LOG_I("asked", asked), LOG_I("descriptors", (int64_t)files.rlim_cur)};
+	log_write(level, fields, ARRAY_LEN(fields), "the descriptor limit allows fewer connections");
 }
 
 /* The status is one line: what a message quotes must not become another assignment. */
@@ -82,10 +84,8 @@ static void notify_failure(const struct error *err)
 /* One line, and a status that tells a supervisor whether trying again can help. */
 static int refuse_start(const struct running *r, const struct error *err)
 {
-	if (err->hint[0])
-		log_write(LOG_LEVEL_ERROR, LOG_FIELDS(LOG_S("code", error_code_text(err->code)), LOG_S("hint", err->hint)), "cannot start: %s", err->message);
-	else
-		log_write(LOG_LEVEL_ERROR, LOG_FIELDS(LOG_S("code", error_code_text(err->code))), "cannot start: %s", err->message);
+	const struct log_field fields[] = {LOG_S("code", error_code_text(err->code)), LOG_S("hint", err->hint)};
+	log_write(LOG_LEVEL_ERROR, fields, err->hint[0] ? 2 : 1, "cannot start: %s", err->message);
 	if (option_text(r->in, "log-file"))
 		program_fail(r->in, err); /* whoever started it looks at standard error first */
 	notify_failure(err);
@@ -190,7 +190,7 @@ static void on_impatience(int signal_number)
 static void arm_impatience(void)
 {
 	const struct sigaction action = {.sa_handler = on_impatience};
-	const struct itimerval limit = {.it_value = {.tv_sec = STOP_MS / 1000, .tv_usec = STOP_MS % 1000 * 1000}};
+	const struct itimerval limit = {.it_value = {.tv_sec = STOP_MS / 1000, .tv_usec = STOP_MS % 1000 * 1000L}};
 	sigset_t taken;
 	sigemptyset(&taken);
 	sigaddset(&taken, SIGTERM);
@@ -236,7 +236,8 @@ int daemon_run(const struct daemon *d, void *state, struct invocation *in)
 	}
 	if (d->serving)
 		d->serving(state, r.server);
-	log_info("listening", LOG_S("address", http_server_address(r.server)), LOG_S("version", tana_version()), LOG_S("commit", tana_commit()), LOG_I("pid", getpid()));
+	log_info("listening", LOG_S("address", http_server_address(r.server)), LOG_S("version", tana_version()), LOG_S("commit", tana_commit()),
+		 LOG_I("pid", getpid()));
 	start_watchdog(&r);
 	say_ready(&r);
 	stop(&r, serve(&r));

@@ -13,10 +13,12 @@ static const char *const access_logs[] = {"off", "errors", "all", NULL};
 const struct option_row daemon_options[] = {
 	{.name = "listen", .value = "HOST:PORT", .doc = "Where to listen; port 0 takes a free one."},
 	{.name = "config", .value = "FILE", .doc = "The configuration file."},
-	{.name = "log-level", .type = OPTION_CHOICE, .flags = OPTION_RELOADABLE, .choices = levels, .fallback = "info", .doc = "The least important lines that are logged."},
+	{.name = "log-level", .type = OPTION_CHOICE, .flags = OPTION_RELOADABLE, .choices = levels, .fallback = "info",
+	 .doc = "The least important lines that are logged."},
 	{.name = "log-format", .type = OPTION_CHOICE, .choices = formats, .fallback = "text", .doc = "How a line of the log is written."},
 	{.name = "log-file", .value = "FILE", .doc = "Log to this file instead of standard error."},
-	{.name = "access-log", .type = OPTION_CHOICE, .choices = access_logs, .fallback = "errors", .doc = "Which requests are logged: none, those refused or failed, or all."},
+	{.name = "access-log", .type = OPTION_CHOICE, .choices = access_logs, .fallback = "errors",
+	 .doc = "Which requests are logged: none, those refused or failed, or all."},
 	{.name = "tls-cert", .value = "FILE", .doc = "Serve HTTPS with this certificate chain (PEM); needs --tls-key."},
 	{.name = "tls-key", .value = "FILE", .doc = "The certificate's private key (PEM)."},
 	{.name = "rate-limit", .type = OPTION_INT, .flags = OPTION_RELOADABLE, .value = "N", .fallback = "200", .min = 0, .max = 1000000,
@@ -31,7 +33,8 @@ const struct option_row daemon_options[] = {
 	{.name = "max-streams", .type = OPTION_INT, .value = "N", .fallback = "10000", .min = 1, .max = 1000000, .doc = "Open event streams."},
 	{.name = "idle-timeout", .type = OPTION_DURATION, .value = "TIME", .fallback = "60s", .min = 1000, .max = 86400000,
 	 .doc = "Connections without a request, and requests that do not arrive, end after this."},
-	{.name = "workers", .type = OPTION_INT, .value = "N", .fallback = "0", .min = 0, .max = 1024, .doc = "Threads that answer requests; 0: one a core."},
+	{.name = "workers", .type = OPTION_INT, .value = "N", .fallback = "0", .min = 0, .max = 1024,
+	 .doc = "Threads that answer requests; 0: one a core."},
 	{0},
 };
 

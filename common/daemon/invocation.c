@@ -91,12 +91,12 @@ bool invocation_reload(struct invocation *in, struct error *err)
 /* A copy, so that the lock is held for a moment only. */
 static struct option_slot asked_for(const struct invocation *in, const char *name)
 {
+	pthread_mutex_lock(in->lock);
 	const struct option_slot *slot = options_slot(in, name);
+	struct option_slot copy = slot ? *slot : (struct option_slot){0};
+	pthread_mutex_unlock(in->lock);
 	if (!slot)
 		fatal("option --%s is not declared for `%s %s`", name, in->program->name, in->line.command->path);
-	pthread_mutex_lock(in->lock);
-	struct option_slot copy = *slot;
-	pthread_mutex_unlock(in->lock);
 	return copy;
 }
 

@@ -192,7 +192,8 @@ static void put_configuration(const struct program *p, struct buf *out)
 		      "The file holds lines\n.PP\n.nf\n.RS\n[");
 	put_z(out, program_section(p));
 	buf_puts(out, "]\nkey = value\n.RE\n.fi\n.PP\n"
-		      "where the key is the option's name with _ for each dash; the section [common] is read by every program. Lines that begin with # or ; are comments.\n"
+		      "where the key is the option's name with _ for each dash; the section [common] is read by every program.\n"
+		      "Lines that begin with # or ; are comments.\n"
 		      "Values of repeatable options are separated by blanks.\n"
 		      "Sizes take k, M and G (powers of 1024), times ms, s, m and h.\n");
 	if (p->default_config) {
@@ -221,7 +222,8 @@ static void put_exit_status(const struct program *p, struct buf *out)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		buf_printf(out, ".TP\n\\fB%d\\fR\n%s\n", rows[i].status, rows[i].text);
 	if (p->default_command)
-		buf_puts(out, ".SH SIGNALS\n.TP\n\\fBSIGTERM\\fR, \\fBSIGINT\\fR\nRequests under way are answered, then the daemon exits with 0. A second one ends it at once.\n"
+		buf_puts(out, ".SH SIGNALS\n.TP\n\\fBSIGTERM\\fR, \\fBSIGINT\\fR\n"
+			      "Requests under way are answered, then the daemon exits with 0. A second one ends it at once.\n"
 			      ".TP\n\\fBSIGHUP\\fR\nThe log is opened anew, and the options that say so above are taken anew.\n");
 }
 

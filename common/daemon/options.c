@@ -1,6 +1,6 @@
 /*
- * Values from their sources. Each source offers its values to the slots; a slot keeps the one of the highest source. Every value is checked, also one that a
- * higher source overrides: a wrong line in the file is wrong today, not on the day the flag is dropped.
+ * Values from their sources. Each source offers its values to the slots; a slot keeps the one of the highest source. Every value is
+ * checked, also one that a higher source overrides: a wrong line in the file is wrong today, not on the day the flag is dropped.
  */
 #include "options.h"
 
@@ -19,7 +19,7 @@
 
 void invocation_init(struct invocation *in, const struct program *p)
 {
-	*in = (struct invocation){.program = p, .lock = xmalloc(sizeof(*in->lock))};
+	*in = (struct invocation){.program = p, .lock = xmalloc(sizeof(pthread_mutex_t))};
 	arena_init(&in->arena);
 	invariant(pthread_mutex_init(in->lock, NULL) == 0);
 }
@@ -248,8 +248,8 @@ struct option_slot *options_slot(const struct invocation *in, const char *name)
 }
 
 /*
- * The file that --config names must be there; the usual one need not. One that is there and cannot be read stops a daemon, but not the command line tool of
- * a user for whom it is not meant.
+ * The file that --config names must be there; the usual one need not. One that is there and cannot be read stops a daemon, but not the
+ * command line tool of a user for whom it is not meant.
  */
 static bool take_config_file(struct invocation *in, struct error *err)
 {

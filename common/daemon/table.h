@@ -20,7 +20,8 @@ enum { PATH_WORDS_MAX = 3, WORD_BYTES_MAX = 40, PATH_SIZE = PATH_WORDS_MAX * (WO
 bool path_under(const char *path, struct str prefix);
 size_t path_words(const char *path);
 
-/* The options of a command (c NULL: of no particular one): the command's own, the program's that it does not redefine, the ones every program has. */
+/* The options of a command (c NULL: of no particular one): the command's own, the program's that it does not redefine, the ones every
+ * program has. */
 enum option_kind { OPTIONS_OF_COMMAND, OPTIONS_OF_PROGRAM, OPTIONS_OF_ALL, OPTIONS_END };
 struct option_walk {
 	const struct program *program;

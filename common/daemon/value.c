@@ -171,7 +171,8 @@ static bool refuse_range(const struct option_row *row, const char *value, const 
 	return false;
 }
 
-bool value_check(const struct option_row *row, const char *value, const char *origin, enum error_code code, int64_t *number, struct error *err)
+bool value_check(const struct option_row *row, const char *value, const char *origin, enum error_code code, int64_t *number,
+		 struct error *err)
 {
 	int64_t min, max;
 	struct str s = str_from(value);

@@ -6,10 +6,12 @@
 #include "command.h"
 
 /*
- * Checks one value (of a repeatable option: one of them). *number is the value of INT, SIZE (bytes), DURATION (ms) and BOOL (0, 1), otherwise 0.
- * On failure the message begins with `origin` and does not show values of OPTION_SECRET rows; `code` is ERR_USAGE or ERR_CONFIG.
+ * Checks one value (of a repeatable option: one of them). *number is the value of INT, SIZE (bytes), DURATION (ms) and BOOL (0, 1),
+ * otherwise 0. On failure the message begins with `origin` and does not show values of OPTION_SECRET rows; `code` is ERR_USAGE or
+ * ERR_CONFIG.
  */
-MUST_CHECK bool value_check(const struct option_row *row, const char *value, const char *origin, enum error_code code, int64_t *number, struct error *err);
+MUST_CHECK bool value_check(const struct option_row *row, const char *value, const char *origin, enum error_code code, int64_t *number,
+		 struct error *err);
 
 /* The bounds that a row means. */
 void value_bounds(const struct option_row *row, int64_t *min, int64_t *max);

@@ -1,6 +1,7 @@
 /*
- * Configuration from outside: bytes as a configuration file, and (after a first byte `$`, one word a line) as a command line. Whatever comes in, a refusal has its code and a
- * printable message; what is accepted holds its rows' bounds, shows no secret, and a file written from it reads the same.
+ * Configuration from outside: bytes as a configuration file, and (after a first byte `$`, one word a line) as a command line. Whatever
+ * comes in, a refusal has its code and a printable message; what is accepted holds its rows' bounds, shows no secret, and a file
+ * written from it reads the same.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -141,6 +141,8 @@ static void test_errors_as_json(void **state)
 	assert_string_equal(sample(&sampled, "zz\xff\x01 --json")->err,
 			    "{\"error\":\"unknown command \\\"zz??\\\"\",\"code\":\"usage\",\"hint\":\"see `sampled --help`\"}\n");
 	assert_true(strncmp(sample(&sampled, "--json=no zzz")->err, "error: ", 7) == 0);
+	assert_true(strncmp(sample(&sampled, "--json=off zzz")->err, "error: ", 7) == 0);
+	assert_true(strncmp(sample(&sampled, "--json=true zzz")->err, "{\"error\"", 8) == 0);
 }
 
 /* Asked for, help goes to standard output; shown for want of a command, it is a refusal. */

@@ -1,6 +1,9 @@
 /* Where an option's value comes from, and what becomes of wrong ones. */
 #include "daemon_sample.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 static const char *wanted_name;
 static char seen_text[256], seen_origin[256];
 static int64_t seen_int;
@@ -366,6 +369,57 @@ static void test_reload(void **state)
 	assert_null(strstr(o->err, "option=limit"));
 }
 
+static atomic_bool reading_ends;
+
+/* What a worker thread does: each answer is one of the two configurations', whole. */
+static void *read_on(void *invocation)
+{
+	const struct invocation *in = invocation;
+	size_t mixed = 0;
+	while (!atomic_load(&reading_ends)) {
+		struct buf out = {0};
+		const char *url = option_text(in, "mesh-url");
+		int64_t limit = option_int(in, "limit");
+		program_config_json(in, &out);
+		mixed += strcmp(url, "http://one") != 0 && strcmp(url, "http://two") != 0;
+		mixed += limit != 1 && limit != 2;
+		mixed += (strstr(buf_z(&out), "http://one") != NULL) == (strstr(buf_z(&out), "\"limit\",\"value\":\"2\"") != NULL);
+		buf_free(&out);
+	}
+	return mixed ? invocation : NULL;
+}
+
+static int reload_while_read(struct invocation *in)
+{
+	pthread_t readers[2];
+	struct error err;
+	atomic_store(&reading_ends, false);
+	for (size_t i = 0; i < ARRAY_LEN(readers); i++)
+		assert_int_equal(pthread_create(&readers[i], NULL, read_on, in), 0);
+	for (int i = 0; i < 200; i++) {
+		rewrite(i % 2 ? "[sample]\nlimit = 1\nmesh_url = http://one\n" : "[sample]\nlimit = 2\nmesh_url = http://two\n");
+		assert_true(invocation_reload(in, &err));
+	}
+	atomic_store(&reading_ends, true);
+	for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
+		void *mixed;
+		assert_int_equal(pthread_join(readers[i], &mixed), 0);
+		assert_null(mixed);
+	}
+	return EXIT_DONE;
+}
+
+static void test_reload_under_readers(void **state)
+{
+	(void)state;
+	reload_path = sample_file("[sample]\nlimit = 1\nmesh_url = http://one\n");
+	char line[256];
+	snprintf(line, sizeof(line), "--config %s", reload_path);
+	sample_look = reload_while_read;
+	assert_int_equal(sample(&sampled, line)->status, EXIT_DONE);
+	unlink(reload_path);
+}
+
 static int show_json(struct invocation *in)
 {
 	struct buf out = {0};
@@ -416,6 +470,7 @@ int main(void)
 		cmocka_unit_test(test_which_file),
 		cmocka_unit_test(test_user_file),
 		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_reload_under_readers),
 		cmocka_unit_test(test_config_json),
 		cmocka_unit_test(test_refusals_keep_secrets),
 	};

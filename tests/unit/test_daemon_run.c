@@ -1,6 +1,6 @@
 /*
- * A daemon's life, seen from outside as systemd sees it: a small daemon runs in a child process, its sd_notify messages, log lines, answers and exit
- * status are read here. What it serves: GET /slow answers when another thread finishes it, a second later.
+ * A daemon's life, seen from outside as systemd sees it: a small daemon runs in a child process, its sd_notify messages, log lines,
+ * answers and exit status are read here. What it serves: GET /slow answers when another thread finishes it, a second later.
  */
 #include "daemon_sample.h"
 
@@ -437,6 +437,7 @@ static void test_start_refused(void **state)
 	expect_start_refused("run --tls-cert /nonexistent", EXIT_USAGE, "--tls-cert and --tls-key go together");
 	expect_start_refused("run --tls-cert /nonexistent --tls-key /nonexistent", EXIT_USAGE, "--tls-cert: cannot open /nonexistent");
 	expect_start_refused("run --tls-cert /etc/hostname --tls-key /etc/hostname", EXIT_USAGE, "holds no PEM CERTIFICATE");
+	expect_start_refused("run --tls-cert /dev/null --tls-key /etc/hostname", EXIT_USAGE, "/dev/null holds no PEM CERTIFICATE");
 	expect_start_refused("run --log-file /nonexistent/log", EXIT_FAILED, "error: cannot open the log file /nonexistent/log");
 	expect_start_refused("run --log-level loud", EXIT_USAGE, "error: flag --log-level: \"loud\" is not one of its choices");
 	struct child c = spawn_ready("run", NULL);

@@ -1,4 +1,5 @@
-/* The manual page under mandoc's eyes; the completion scripts in the very shells, asked what they would offer. A program that is not installed here is skipped. */
+/* The manual page under mandoc's eyes; the completion scripts in the very shells, asked what they would offer. A program that is not
+ * installed here is skipped. */
 #include "daemon_sample.h"
 
 static char folder[] = "/tmp/tana-shells-XXXXXX";

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,31 +42,45 @@ bool keystore_passphrase_file(const char *path, char out[PASSPHRASE_MAX], struct
 	return ok;
 }
 
-/* One line from the terminal without echo. The settings come back also after an interruption, which a plain read(2) notices. */
-static bool ask_quietly(const char *prompt, char *out, size_t size)
+static size_t read_line(int tty, char *out, size_t size, bool *whole)
 {
-	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	if (tty < 0)
-		return false;
-	struct termios before, quiet;
-	bool ok = tcgetattr(tty, &before) == 0;
-	if (ok) {
-		quiet = before;
-		quiet.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
-		ok = dprintf(tty, "%s", prompt) >= 0 && tcsetattr(tty, TCSAFLUSH, &quiet) == 0;
-	}
 	size_t n = 0;
 	char ch = 0;
-	while (ok && read(tty, &ch, 1) == 1 && ch != '\n' && ch != 3 /* ^C */)
+	while (!cli_interrupted && read(tty, &ch, 1) == 1 && ch != '\n')
 		if (n + 1 < size)
 			out[n++] = ch;
 	out[n] = '\0';
-	if (ok) {
-		tcsetattr(tty, TCSAFLUSH, &before);
-		ok = dprintf(tty, "\n") > 0 && ch == '\n' && n > 0;
+	*whole = ch == '\n';
+	return n;
+}
+
+/* One line from the terminal without echo. An interruption ends the command as it would any other, but after the terminal has its echo back. */
+static bool ask_quietly(const char *prompt, char *out, size_t size)
+{
+	struct termios before, quiet;
+	bool whole = false;
+	size_t n = 0;
+	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (tty < 0)
+		return false;
+	cli_catch_interrupts();
+	if (tcgetattr(tty, &before) == 0) {
+		quiet = before;
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+		/* Quiet before the prompt: whoever types at once, or pastes, is not shown. */
+		if (tcsetattr(tty, TCSAFLUSH, &quiet) == 0) {
+			if (dprintf(tty, "%s", prompt) > 0)
+				n = read_line(tty, out, size, &whole);
+			tcsetattr(tty, TCSADRAIN, &before);
+			whole = dprintf(tty, "\n") > 0 && whole;
+		}
 	}
 	close(tty);
-	return ok;
+	if (cli_interrupted) {
+		signal(cli_interrupted, SIG_DFL);
+		raise(cli_interrupted);
+	}
+	return whole && n > 0;
 }
 
 static bool find_passphrase(void *ctx, const char *path, char *out, size_t size)

@@ -1,0 +1,204 @@
+"""start, stop, restart, status, logs, doctor: a network of one's own."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import time
+
+import pytest
+from tana_testing.daemon import PATIENCE
+from tana_cli import free_port, wait_gone
+
+
+@pytest.fixture
+def me(user_factory):
+    made = user_factory("me")
+    made.port = free_port()
+    made.listen = ["--mesh-listen", f"127.0.0.1:{made.port}"]
+    return made
+
+
+def service(user):
+    return user("status", "--json").json["services"][0]
+
+
+def test_start_use_stop(me):
+    done = me("start", "--dev", *me.listen).ok
+    assert f"Started mesh on http://127.0.0.1:{me.port}" in done.out and "sovereign key" in done.err
+    row = service(me)
+    assert row["state"] == "ready" and row["url"] == f"http://127.0.0.1:{me.port}" and row["version"]
+    # Found without being told where it is.
+    me("mesh", "register", "--dev", "--node-id", "n1").ok
+    me("mesh", "approve", "n1", "--yes").ok
+    assert me("config", "show", "--origin", "--json").ok.json["settings"][0] == {"name": "mesh-url", "value": row["url"], "origin": "tana start"}
+    assert "runs already" in me("start", "--dev", *me.listen).ok.out and service(me)["pid"] == row["pid"]
+    assert me("stop").ok.out == "Stopped mesh.\n"
+    assert me("status").expect(6) and service(me)["state"] == "stopped"
+    assert me("stop").ok.out == "Nothing was running.\n" and me("stop", "--json").ok.json == {"stopped": 0}
+    wait_gone(row["pid"])
+
+
+def test_everything_of_a_chain_is_in_its_folder_and_private(me):
+    me("start", "--dev", "--chain", "other", *me.listen).ok
+    state = me.state / "other"
+    for path in [state, *state.rglob("*")]:
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert {"mesh", "logs", "run"} <= {p.name for p in state.iterdir()} and (state / "mesh" / "mesh.db").exists()
+    assert me("mesh", "status", "--chain", "other", "--json").ok.json["network"] == "other"
+    assert service(me)["state"] == "stopped", "another chain"
+    me("stop", "--chain", "other").ok
+
+
+def test_restart_keeps_the_options(me):
+    me("start", "--dev", "--heartbeat-timeout", "7s", *me.listen).ok
+    first = service(me)
+    assert me("restart", "--json").ok.json["services"][0]["pid"] != first["pid"]
+    argv = pathlib.Path(f"/proc/{service(me)['pid']}/cmdline").read_text().split("\0")
+    assert argv[argv.index("--heartbeat-timeout") + 1] == "7s" and service(me)["url"] == first["url"]
+
+
+def test_restart_of_what_never_ran(me):
+    assert "tana start" in me("restart").expect(1).err
+
+
+def test_without_dev_a_sovereign_key_is_asked_for(me):
+    done = me("start", "--json", *me.listen).expect(4)
+    assert done.error["code"] == "key_needed" and "tana keys new sovereign" in done.error["hint"]
+    assert service(me)["state"] == "stopped"
+    me("keys", "new", "sovereign").ok
+    me("start", *me.listen).ok
+    key = json.loads((me.config / "sovereign-key.json").read_text())["publicKey"]
+    assert [s["public_key"] for s in me("mesh", "sovereign", "list", "--json").ok.json["sovereigns"]] == [key]
+
+
+def test_an_address_that_is_taken_is_named(me):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", me.port))
+        s.listen()
+        done = me("start", "--dev", "--json", *me.listen).expect(1)
+    assert "Something else listens" in done.error["error"] and "--mesh-listen" in done.error["hint"]
+
+
+def test_a_failed_start_shows_the_log_and_leaves_nothing(me):
+    data = me.state / "local" / "mesh"
+    data.mkdir(parents=True)
+    (data / "mesh.db").write_bytes(b"this is no database" * 1000)
+    done = me("start", "--dev", *me.listen).expect(3)
+    assert "ended with status" in done.err and "The last lines of" in done.err and "mesh.db" in done.err
+    assert service(me)["state"] == "stopped" and (data / "mesh.db").read_bytes().startswith(b"this is no database")
+
+
+def test_a_start_that_takes_too_long_is_undone(me, tmp_path):
+    # A fake daemon beside a copy of tana: it runs, and is never ready.
+    bin_dir = tmp_path / "bin"
+    bin_dir.mkdir()
+    (bin_dir / "tana").write_bytes(pathlib.Path(me.argv()[0]).read_bytes())
+    (bin_dir / "meshd").write_text("#!/bin/sh\nexec sleep 60\n")
+    for p in bin_dir.iterdir():
+        p.chmod(0o755)
+    me.argv = lambda *args: [str(bin_dir / "tana"), *map(str, args)]
+    started = time.monotonic()
+    assert me("start", "--dev", "--wait-timeout", "500ms", "--json", *me.listen).expect(5).error["code"] == "timed_out"
+    assert time.monotonic() - started < 5 * PATIENCE
+    assert service(me)["state"] == "stopped"
+
+
+def test_a_process_number_used_again_is_not_ours(me):
+    """The record names a process that lives, and it is somebody else's: it is neither shown nor stopped."""
+    me("start", "--dev", *me.listen).ok
+    os.kill(service(me)["pid"], signal.SIGKILL)
+    record = me.state / "local" / "run" / "mesh.json"
+    deadline = time.monotonic() + 5
+    while service(me)["state"] != "stopped" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    record.write_text(json.dumps({**json.loads(record.read_text()), "pid": os.getpid()}))
+    assert service(me)["state"] == "stopped"
+    assert me("stop").ok.out == "Nothing was running.\n"
+    me("start", "--dev", *me.listen).ok
+
+
+def test_starts_at_once_make_one_network(me):
+    runs = [me.start("start", "--dev", *me.listen) for _ in range(5)]
+    assert [r.process.wait(30 * PATIENCE) for r in runs] == [0] * 5
+    assert sum("Started mesh" in r.out for r in runs) == 1 and sum("runs already" in r.out for r in runs) == 4
+
+
+def test_logs_and_following_them_across_a_rotation(me):
+    assert me("logs").expect(1).err.startswith("error: ")
+    me("start", "--dev", *me.listen).ok
+    assert "listening" in me("logs").ok.out and len(me("logs", "-n", "1").ok.out.splitlines()) == 1
+    assert me("logs", "nonsense").expect(2)
+    reader = me.start("logs", "mesh", "-f", "-n", "0")
+    time.sleep(0.5)
+    log = me.state / "local" / "logs" / "mesh.log"
+    with open(log, "a") as f:
+        f.write("first\n")
+    reader.wait_for(lambda r: "first" in r.out)
+    log.rename(log.with_suffix(".1"))
+    log.write_text("second\n")
+    reader.wait_for(lambda r: "second" in r.out)
+    assert reader.end(signal.SIGINT) == 130 and reader.out == "first\nsecond\n"
+
+
+def test_in_the_foreground_what_dies_is_started_again(me):
+    front = me.start("start", "--dev", "--foreground", *me.listen)
+    front.wait_for(lambda f: "Everything runs" in f.err)
+    first = service(me)["pid"]
+    assert me("start", "--dev", *me.listen).expect(1).err.startswith("error: This chain runs in the foreground")
+    os.kill(first, signal.SIGKILL)
+    front.wait_for(lambda f: "killed by signal 9" in f.err and f.err.count("listening") == 2)
+    assert service(me)["pid"] != first
+    assert me("stop").ok and front.process.wait(10 * PATIENCE) == 0
+    assert service(me)["state"] == "stopped"
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_ending_the_foreground_stops_its_services(me, number, status):
+    front = me.start("start", "--dev", "--foreground", *me.listen)
+    front.wait_for(lambda f: "Everything runs" in f.err)
+    pid = service(me)["pid"]
+    assert front.end(number) == status
+    wait_gone(pid)
+
+
+def test_services_do_not_outlive_a_killed_foreground(me):
+    front = me.start("start", "--dev", "--foreground", *me.listen)
+    front.wait_for(lambda f: "Everything runs" in f.err)
+    pid = service(me)["pid"]
+    front.end(signal.SIGKILL)
+    wait_gone(pid)
+
+
+def test_a_database_password_is_not_on_the_command_line(me):
+    me("keys", "new", "sovereign").ok
+    secret = "postgres://tana:hunter22@127.0.0.1:1/tana"
+    done = me("start", "--postgres", secret, "--wait-timeout", "2s", *me.listen, within=60)
+    assert done.status != 0
+    record = json.loads((me.state / "local" / "run" / "mesh.json").read_text())
+    assert not any("hunter22" in a for a in record["argv"]) and record["environment"] == [f"TANA_MESH_DB={secret}"]
+    assert "hunter22" not in done.out + done.err
+
+
+def test_doctor_finds_what_is_wrong(me):
+    found = {f["check"]: f for f in me("doctor", "--json", "--mesh-url", "http://127.0.0.1:1").expect(6).json["findings"]}
+    assert found["meshd"]["state"] == "ok" and found["coordinator"]["state"] == "broken" and found["mesh"]["state"] == "odd"
+    me("start", "--dev", *me.listen).ok
+    found = {f["check"]: f for f in me("doctor", "--json").ok.json["findings"]}
+    assert found["coordinator"]["state"] == found["mesh"]["state"] == "ok"
+    (me.config / "sovereign-key.json").chmod(0o644)
+    done = me("doctor").expect(6)
+    assert "broken" in done.out and "hint: key file" in done.err
+
+
+def test_a_broken_companion_is_reported(me, tmp_path):
+    bin_dir = tmp_path / "bin"
+    bin_dir.mkdir()
+    (bin_dir / "tana").write_bytes(pathlib.Path(me.argv()[0]).read_bytes())
+    (bin_dir / "meshd").write_text("#!/bin/sh\necho meshd 9.9.9\n")
+    for p in bin_dir.iterdir():
+        p.chmod(0o755)
+    me.argv = lambda *args: [str(bin_dir / "tana"), *map(str, args)]
+    found = {f["check"]: f for f in me("doctor", "--json").json["findings"]}
+    assert found["meshd"]["state"] == "odd" and "9.9.9" in found["meshd"]["detail"]

@@ -286,7 +286,6 @@ def _check_command(name, program, words, whole):
     plain, i = [], 0
     shown = f"{name}: {program} {' '.join(words)}"
     text, used = _help(program, [w for w in words if not w.startswith("-")])
-    assert used > 0 or program == "meshd" and plain == [], f"{shown}: no such command"
     while i < len(words):
         word = words[i]
         flag = word.partition("=")[0]
@@ -298,6 +297,8 @@ def _check_command(name, program, words, whole):
             i += 1
         i += 1
     usage = text.split("\n")[0]
+    leads_on = "<command>" in usage or used == 0
+    assert not leads_on or len(plain) == used and (not whole or program == "meshd"), f"{shown}: no such command"
     needed, most = len(re.findall(r" <\w+>", usage)), len(re.findall(r" (?:<\w+>|\[(?!options)\w+\])", usage))
     assert not whole or needed <= len(plain) - used <= most or "..." in usage, f"{shown}: {usage}"
 

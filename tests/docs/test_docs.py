@@ -275,9 +275,10 @@ def _help(program, words):
             done = subprocess.run([binary(program), "help", *words[:n]], capture_output=True, text=True)
             _helps[key] = done.stdout if done.returncode == 0 else None
         if _helps[key]:
-            usage = re.split(r" [\[<]", _helps[key].split("\n")[0])[0].split()
+            text = _helps[key].replace("[run]", "run", 1) if words[:1] == ["run"] else _helps[key]
+            usage = re.split(r" [\[<]", text.split("\n")[0])[0].split()
             if usage[2:] == words[: len(usage) - 2]:
-                return _helps[key], len(usage) - 2
+                return text, len(usage) - 2
     raise AssertionError(f"{program} help fails")
 
 

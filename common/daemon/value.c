@@ -63,7 +63,7 @@ static bool parse_choice(const struct option_row *row, struct str s)
 static bool parse(const struct option_row *row, struct str s, int64_t *number)
 {
 	switch (row->type) {
-	case OPTION_TEXT: return true;
+	case OPTION_TEXT: return s.n > 0; /* `--db "$DB"` without a DB is a mistake, not a database called "" */
 	case OPTION_INT: return str_to_int64(s, number);
 	case OPTION_SIZE: return units_parse_size(s, number);
 	case OPTION_DURATION: return units_parse_duration(s, row->bare_unit_ms ? row->bare_unit_ms : 1000, number);
@@ -81,7 +81,7 @@ static bool has_bounds(const struct option_row *row)
 static const char *kind_text(const struct option_row *row)
 {
 	switch (row->type) {
-	case OPTION_TEXT: return "text in UTF-8";
+	case OPTION_TEXT: return "text of at least one character, in UTF-8";
 	case OPTION_INT: return "a whole number";
 	case OPTION_SIZE: return "a size";
 	case OPTION_DURATION: return "a duration";

@@ -181,7 +181,7 @@ static const struct refusal {
 	{"port", "65536", "\"65536\" is not between 0 and 65535", NULL},
 	{"port", "http", "\"http\" is not a whole number", NULL},
 	{"pin", "12345", "the value is not between 0 and 9999", NULL},
-	{"mesh-url", "http://\xff", "the value is not text in UTF-8", NULL},
+	{"mesh-url", "http://\xff", "the value is not text of at least one character, in UTF-8", NULL},
 };
 
 static void expect_refusal(const struct outcome *o, const char *origin, const struct refusal *r)
@@ -447,6 +447,29 @@ static void test_config_json(void **state)
 	assert_null(strstr(o->out, "check-config"));
 }
 
+/* A variable that was not set where it is used is a mistake; an empty variable of our own is as good as none. */
+static void test_empty_values(void **state)
+{
+	(void)state;
+	sample_look = look;
+	wanted_name = "mesh-url";
+	assert_non_null(strstr(sample(&sampled, "--mesh-url=")->err, "flag --mesh-url: \"\" is not text of at least one character"));
+	assert_non_null(strstr(sample(&sampled, "--limit=")->err, "flag --limit: \"\" is not a whole number"));
+	expect_file_refused("[sample]\nmesh_url =\n", ":2: mesh_url: \"\" is not text of at least one character");
+	setenv("TANA_SAMPLE_LIMIT", "", 1);
+	assert_int_equal(sample(&sampled, "")->status, EXIT_DONE);
+	assert_string_equal(seen_text, "http://d");
+	unsetenv("TANA_SAMPLE_LIMIT");
+	/* A list may be empty. */
+	const char *path = sample_file("[sample]\nkey =\n");
+	struct program p = sampled;
+	p.default_config = path;
+	wanted_name = "key";
+	assert_int_equal(sample(&p, "")->status, EXIT_DONE);
+	assert_int_equal(seen_count, 0);
+	unlink(path);
+}
+
 /* Passwords stay out of messages too. */
 static void test_refusals_keep_secrets(void **state)
 {
@@ -472,6 +495,7 @@ int main(void)
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_reload_under_readers),
 		cmocka_unit_test(test_config_json),
+		cmocka_unit_test(test_empty_values),
 		cmocka_unit_test(test_refusals_keep_secrets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,9 @@ bool db_usable(const struct db_conn *c)
 
 bool db_check(struct db_conn *c)
 {
-	return c->usable && c->driver->check(c);
+	if (c->usable && !c->driver->check(c))
+		c->usable = false;
+	return c->usable;
 }
 
 /* PostgreSQL refuses everything after a failure inside a transaction. SQLite would go on, and programs would come to rely on it; so it does not here either. */

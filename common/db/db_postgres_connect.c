@@ -224,6 +224,5 @@ bool pg_check(struct db_conn *conn)
 			break;
 		PQisBusy(c->conn); /* reads what has come */
 	}
-	c->head.usable = false;
 	return false;
 }

@@ -17,6 +17,7 @@ struct statement {
 	sqlite3_stmt *stmt;
 	int params;
 	int rc; /* of the last step; SQLITE_ROW before the first */
+	const char *doing; /* for messages: "reading" or "writing" */
 	bool open, read_only;
 	bool one_off; /* goes when its result is finished */
 };
@@ -129,6 +130,7 @@ static enum db_status prepare(struct lite *c, const char *text, unsigned flags, 
 	s->stmt = stmt;
 	s->params = params;
 	s->read_only = sqlite3_stmt_readonly(stmt) != 0;
+	s->doing = s->read_only && sqlite3_column_count(stmt) > 0 ? "reading" : "writing"; /* COMMIT changes nothing, by SQLite's own account */
 	*out = s;
 	return DB_OK;
 }
@@ -179,11 +181,11 @@ static enum db_status bind(struct lite *c, struct statement *s, struct db_args a
 }
 
 /* Steps to the end and resets. */
-static enum db_status complete(struct lite *c, struct statement *s, int rc, const char *doing, struct error *err)
+static enum db_status complete(struct lite *c, struct statement *s, int rc, struct error *err)
 {
 	while (rc == SQLITE_ROW)
 		rc = sqlite3_step(s->stmt);
-	enum db_status status = rc == SQLITE_DONE ? DB_OK : lite_failure(c, doing, err);
+	enum db_status status = rc == SQLITE_DONE ? DB_OK : lite_failure(c, s->doing, err);
 	sqlite3_reset(s->stmt);
 	return status;
 }
@@ -198,7 +200,7 @@ static enum db_status lite_run(struct db_conn *conn, const struct db_sql *sql, s
 	if (status != DB_OK)
 		return status;
 	sqlite3_int64 before = sqlite3_total_changes64(c->db);
-	status = complete(c, s, sqlite3_step(s->stmt), s->read_only ? "reading" : "writing", err);
+	status = complete(c, s, sqlite3_step(s->stmt), err);
 	/* Statements that change no rows by their nature leave SQLite's count where the one before them put it. */
 	if (changed)
 		*changed = sqlite3_total_changes64(c->db) == before ? 0 : sqlite3_changes64(c->db);
@@ -211,7 +213,7 @@ static enum db_status run_each(struct lite *c, struct statement *s, size_t index
 	int rc = sqlite3_step(s->stmt);
 	if (returning && each && (rc == SQLITE_ROW || rc == SQLITE_DONE))
 		each(ctx, index, rc == SQLITE_ROW, rc == SQLITE_ROW ? &s->rows : NULL);
-	enum db_status status = complete(c, s, rc, "writing", err);
+	enum db_status status = complete(c, s, rc, err);
 	if (status == DB_OK && !returning && each)
 		each(ctx, index, sqlite3_changes64(c->db), NULL);
 	return status;
@@ -279,7 +281,7 @@ static enum db_status lite_finish(struct db_rows *rows, struct error *err)
 	struct statement *s = (struct statement *)rows;
 	struct lite *c = (struct lite *)rows->c;
 	/* Resetting repeats what the last step failed with; ending a statement early may itself fail, when that commits it. */
-	enum db_status status = sqlite3_reset(s->stmt) == SQLITE_OK ? DB_OK : lite_failure(c, s->read_only ? "reading" : "writing", err);
+	enum db_status status = sqlite3_reset(s->stmt) == SQLITE_OK ? DB_OK : lite_failure(c, s->doing, err);
 	s->open = false;
 	if (s->one_off)
 		drop(s);

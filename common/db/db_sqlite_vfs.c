@@ -8,6 +8,7 @@
  */
 #include "db_sqlite.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,11 +28,17 @@ struct wal_file {
 
 static sqlite3_vfs *real_vfs;
 
+/* Only ENOSPC is SQLITE_FULL by itself, and a COMMIT that fails does not keep errno: so a quota, or a limit on the size of files, is made out here. */
+static int or_full(int rc)
+{
+	return rc != SQLITE_OK && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) ? SQLITE_FULL : rc;
+}
+
 static int write_out(struct wal_file *f)
 {
 	int len = f->len;
 	f->len = 0; /* also after a failure: the transaction they belong to is rolled back */
-	return len ? f->real->pMethods->xWrite(f->real, f->gathered, len, f->offset) : SQLITE_OK;
+	return len ? or_full(f->real->pMethods->xWrite(f->real, f->gathered, len, f->offset)) : SQLITE_OK;
 }
 
 static int wal_write(sqlite3_file *file, const void *data, int n, sqlite3_int64 offset)
@@ -43,7 +50,7 @@ static int wal_write(sqlite3_file *file, const void *data, int n, sqlite3_int64 
 			return rc;
 	}
 	if (n > GATHER_MAX)
-		return f->real->pMethods->xWrite(f->real, data, n, offset);
+		return or_full(f->real->pMethods->xWrite(f->real, data, n, offset));
 	if (!f->gathered)
 		f->gathered = xmalloc(GATHER_MAX);
 	if (!f->len)
@@ -79,7 +86,7 @@ static int wal_sync(sqlite3_file *file, int flags)
 {
 	struct wal_file *f = (struct wal_file *)file;
 	int rc = write_out(f);
-	return rc == SQLITE_OK ? f->real->pMethods->xSync(f->real, flags) : rc;
+	return rc == SQLITE_OK ? or_full(f->real->pMethods->xSync(f->real, flags)) : rc;
 }
 
 static int wal_size(sqlite3_file *file, sqlite3_int64 *out)

@@ -376,6 +376,15 @@ static void what_was_promised_survives_kill_9(void **state)
 	free(ids);
 }
 
+/* With its log, without which it is not whole. */
+static void move_database(const char *from, const char *to)
+{
+	char from_log[600], to_log[600];
+	snprintf(from_log, sizeof(from_log), "%s-wal", from);
+	snprintf(to_log, sizeof(to_log), "%s-wal", to);
+	assert_int_equal(rename(from, to) | rename(from_log, to_log), 0);
+}
+
 static void a_file_taken_away_is_noticed_and_not_made_anew(void **state)
 {
 	struct fixture *f = *state;
@@ -384,7 +393,7 @@ static void a_file_taken_away_is_noticed_and_not_made_anew(void **state)
 	snprintf(aside, sizeof(aside), "%s.aside", path_of(f));
 	struct db_pool *p = open_pool(f->url, QUEUE, GROUP, 300);
 	must_write(p, 1);
-	assert_int_equal(rename(path_of(f), aside), 0);
+	move_database(path_of(f), aside);
 	assert_int_equal(write_entry(p, 2, 0, &err), DB_UNAVAILABLE);
 	wait_ready(p, false);
 	assert_null(db_pool_reader(p, &err));
@@ -403,7 +412,7 @@ static void a_file_taken_away_is_noticed_and_not_made_anew(void **state)
 	assert_int_equal(write_entry(p, 2, 0, &err), DB_UNAVAILABLE);
 	assert_false(db_pool_ready(p, &err));
 
-	assert_int_equal(rename(aside, path_of(f)), 0);
+	move_database(aside, path_of(f));
 	wait_ready(p, true);
 	must_write(p, 2);
 	struct db_conn *reader = db_pool_reader(p, &err);

@@ -137,12 +137,14 @@ arrows: ## who may include whom
 integration: all ## run the integration tests on both databases
 	TANA_BUILD=$(CURDIR)/$B /usr/bin/python3 -m pytest -q -n 2 tests/integration tests/integration_cli tests/docs $(PYTEST_ARGS)
 
-# Benchmarks: tests/bench/bench_*.c
-BENCH_BIN := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c))
+# Benchmarks: tests/bench/bench_*.c measure by themselves; load_mesh loads a running meshd, through driver.c.
+BENCH_BIN := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/load_*.c))
+$B/bench/load_mesh: $B/obj/tests/bench/driver.o
 $B/bench/%: $B/obj/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(PKG_LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(PKG_LIBS)
+-include $(wildcard $B/obj/tests/bench/*.d)
 bench-build: $(BENCH_BIN)
 bench-mesh: all bench-build ## measure meshd: heartbeats, pages, start-up
 	/usr/bin/python3 tests/bench/bench_mesh.py --build $B $(BENCH_ARGS)
@@ -158,9 +160,8 @@ check: ## install what the tests need, build, run everything
 	@scripts/check
 
 install: all ## into $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 755 $(DAEMONS:%=$B/bin/%) $(DESTDIR)$(PREFIX)/sbin/
-	install -m 755 $B/bin/tana $(DESTDIR)$(PREFIX)/bin/
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(BINS) $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 PREFIX ?= /usr/local

@@ -38,7 +38,8 @@ static struct http_reply *tagged(struct http_request *r, const struct json_messa
 	tag[0] = '"';
 	memcpy(tag + 1, hex, 32);
 	memcpy(tag + 33, "\"", 2);
-	return http_reply_etag(r, http_reply_bytes(r, 200, NULL, &body), tag);
+	/* May be kept, and asked for again each time. */
+	return http_reply_etag(r, http_reply_header(http_reply_bytes(r, 200, NULL, &body), "Cache-Control", "no-cache"), tag);
 }
 
 struct http_reply *api_nodes(struct http_request *r)

@@ -73,57 +73,76 @@ static const char *key_path(struct mesh *m)
 	return arena_printf(&m->arena, "%s/coordinator-key.json", m->config.data_dir).p;
 }
 
-/* What the database belongs to, read or (in a new one) written. */
+/* What the database belongs to: read, or written into a new one. */
 struct meta_job {
 	struct db_job job; /* first: the pool's */
 	struct mesh *mesh;
-	struct arena *arena;
-	struct str network, coordinator; /* as the database has them */
-	bool fresh;
+	bool claim;                      /* write ours when there is nothing */
+	struct str network, coordinator; /* as the database has them; absent in a new one */
 };
-static enum db_status claim(struct db_job *job, struct db_conn *c, struct error *err)
+static enum db_status run_meta(struct db_job *job, struct db_conn *c, struct error *err)
 {
 	struct meta_job *j = (struct meta_job *)job;
+	struct mesh *m = j->mesh;
 	bool has_network, has_key;
-	enum db_status st = store_meta_get(c, "network", j->arena, &j->network, &has_network, err);
+	j->network = j->coordinator = STR_NONE;
+	enum db_status st = store_meta_get(c, "network", &m->arena, &j->network, &has_network, err);
 	if (st == DB_OK)
-		st = store_meta_get(c, "coordinator", j->arena, &j->coordinator, &has_key, err);
-	if (st != DB_OK)
+		st = store_meta_get(c, "coordinator", &m->arena, &j->coordinator, &has_key, err);
+	if (st != DB_OK || !j->claim || has_network || has_key)
 		return st;
-	j->fresh = !has_network && !has_key;
-	if (!j->fresh)
-		return DB_OK;
-	j->network = j->mesh->config.network;
-	j->coordinator = j->mesh->coordinator_key;
+	j->network = m->config.network;
+	j->coordinator = m->coordinator_key;
 	st = store_meta_set(c, "network", j->network, err);
 	return st == DB_OK ? store_meta_set(c, "coordinator", j->coordinator, err) : st;
 }
 
-static bool claim_database(struct mesh *m, struct error *err)
+static bool read_or_claim(struct mesh *m, bool claim, struct meta_job *j, struct error *err)
 {
-	struct meta_job j = {.job = {.run = claim}, .mesh = m, .arena = &m->arena};
-	if (db_pool_write(m->pool, &j.job, err) != DB_OK)
-		return false;
-	if (!str_equal(j.network, m->config.network))
-		return error_set(err, ERR_CONFIG, "the database belongs to the network \"%.*s\", not to \"%.*s\"", STR_ARG(j.network), STR_ARG(m->config.network));
-	if (str_equal(j.coordinator, m->coordinator_key))
-		return true;
-	error_set(err, ERR_CONFIG, "the database belongs to the coordinator key %.*s, not to that of %s", STR_ARG(j.coordinator), key_path(m));
-	return error_hint(err, "put the mesh's coordinator key file there (from a backup, or from another instance), or name it with --coordinator-key");
+	*j = (struct meta_job){.job = {.run = run_meta}, .mesh = m, .claim = claim};
+	return db_pool_write(m->pool, &j->job, err) == DB_OK;
 }
 
-static bool open_key(struct mesh *m, struct error *err)
+/* The coordinator's key from its file, which is made only when `create`. */
+static bool open_key(struct mesh *m, bool create, struct error *err)
 {
 	struct keyfile key;
-	bool created;
-	if (!keyfile_read_or_create(key_path(m), &m->arena, &key, &created, err))
+	bool created = false;
+	if (create ? !keyfile_read_or_create(key_path(m), &m->arena, &key, &created, err)
+		   : !keyfile_read(key_path(m), NULL, NULL, &m->arena, &key, err))
 		return false;
+	bool usable = key.has_secret || error_set(err, ERR_KEY_FILE, "%s holds no private key that can be read without a passphrase", key_path(m));
+	if (usable) {
+		m->coordinator = key.secret;
+		set_coordinator(m, &key.public_key);
+	}
+	keyfile_wipe(&key);
 	if (created)
 		log_info("a coordinator key was made; keep a copy of it", LOG_S("file", key_path(m)));
-	m->coordinator = key.secret;
-	set_coordinator(m, &key.public_key);
-	keyfile_wipe(&key);
-	return true;
+	return usable;
+}
+
+/* A database that belongs to somebody is asked for its key before anything is made. */
+static bool open_identity(struct mesh *m, struct error *err)
+{
+	static const char hint[] = "put the mesh's coordinator key file there (from a backup, or from another instance), or name it with --coordinator-key";
+	struct meta_job meta;
+	if (!read_or_claim(m, false, &meta, err))
+		return false;
+	bool fresh = !str_present(meta.coordinator);
+	if (!fresh && !str_equal(meta.network, m->config.network))
+		return error_set(err, ERR_CONFIG, "the database belongs to the network \"%.*s\", not to \"%.*s\"", STR_ARG(meta.network),
+				 STR_ARG(m->config.network));
+	if (!fresh && !file_exists(key_path(m))) {
+		error_set(err, ERR_CONFIG, "the database belongs to the coordinator key %.*s, and there is no %s", STR_ARG(meta.coordinator), key_path(m));
+		return error_hint(err, hint);
+	}
+	if (!open_key(m, fresh, err) || (fresh && !read_or_claim(m, true, &meta, err)))
+		return false;
+	if (str_equal(meta.coordinator, m->coordinator_key) && str_equal(meta.network, m->config.network))
+		return true;
+	error_set(err, ERR_CONFIG, "the database belongs to the coordinator key %.*s, not to that of %s", STR_ARG(meta.coordinator), key_path(m));
+	return error_hint(err, hint);
 }
 
 bool mesh_open(struct mesh *m, struct error *err)
@@ -134,7 +153,7 @@ bool mesh_open(struct mesh *m, struct error *err)
 		return error_hint(err, "name the network that this coordinator serves, or use --dev for a local one");
 	}
 	set_origin(m);
-	if (!file_make_dirs(m->config.data_dir, 0700, err) || !open_key(m, err))
+	if (!file_make_dirs(m->config.data_dir, 0700, err))
 		return false;
 	struct db_pool_options o = {.url = m->config.db_url,
 				    .name = "meshd",
@@ -143,7 +162,7 @@ bool mesh_open(struct mesh *m, struct error *err)
 				    .group_max = GROUP_MAX,
 				    .patience_ms = PATIENCE_MS};
 	m->pool = db_pool_open(&o, mesh_migrations, mesh_migration_count, err);
-	return m->pool && claim_database(m, err);
+	return m->pool && open_identity(m, err);
 }
 
 static bool sovereigns_known(struct mesh *m, bool *known, struct error *err)
@@ -224,7 +243,7 @@ static bool read_meta(struct mesh *m, struct db_conn *c, struct error *err)
 		return error_set(err, ERR_CORRUPT, "the database does not say which network it belongs to; name it with --network");
 	set_origin(m);
 	if (file_exists(key_path(m)))
-		return open_key(m, err);
+		return open_key(m, false, err);
 	struct ed25519_public key;
 	if (!has_key || !ed25519_public_from_text(coordinator, KEY_WRITTEN, &key, err))
 		return error_set(err, ERR_CORRUPT, "the database does not say who its coordinator is; name the key file with --coordinator-key");

@@ -534,6 +534,14 @@ static enum verdict_kind apply_sovereign_rotate(struct mesh_state *s, struct cha
 }
 
 /* A node's own key */
+static size_t rotation_count(const struct node_row *n)
+{
+	size_t count = n->rotations.n > 2; /* "[]" has none, "[3,7]" one more than commas */
+	for (size_t i = 0; i < n->rotations.n; i++)
+		count += n->rotations.p[i] == ',';
+	return count;
+}
+
 static enum verdict_kind apply_node_rotate(struct mesh_state *s, struct change *c, struct verdict *v)
 {
 	struct mesh_statement *st = &c->statement;
@@ -550,6 +558,11 @@ static enum verdict_kind apply_node_rotate(struct mesh_state *s, struct change *
 		return refuse(v, error_set(&v->err, ERR_REPLAYED, "the timestamp is not newer than this node's last registration or rotation"));
 	if (node.status == NODE_DENIED)
 		return refuse(v, error_set(&v->err, ERR_WRONG_STATE, "the node %.*s is denied: its key cannot be rotated", STR_ARG(node.id)));
+	if (rotation_count(&node) >= MESH_ROTATIONS_MAX) {
+		refuse(v, error_set(&v->err, ERR_REFUSED, "the key of %.*s was rotated %d times", STR_ARG(node.id), MESH_ROTATIONS_MAX));
+		error_hint(&v->err, "have a sovereign remove the node, and register it anew");
+		return v->kind;
+	}
 	enum found f = s->ops->node_by_key(s, st->new_key, &other);
 	if (f == FOUND)
 		return refuse(v, error_set(&v->err, ERR_KEY_IN_USE, "the new key is registered already"));

@@ -7,7 +7,7 @@
 #include "wire/mesh.h"
 #include "wire/mesh_statement.h"
 
-enum { PAGE = 100, ROTATIONS_MAX = 1000 };
+enum { PAGE = 100 };
 
 #define EVIDENCE(a) a ".message, " a ".public_key, " a ".signature, " a ".new_public_key, " a ".new_signature"
 enum { EVIDENCE_COLUMNS = 5 };
@@ -61,10 +61,10 @@ static void write_head(struct snapshot_text *t)
 /* The log entries of a node's rotations: the column is a JSON list of their indexes. */
 static bool read_rotations(struct snapshot_text *t, struct str column, struct arena *arena, struct json_list *out, struct error *err)
 {
-	struct mesh_evidence *list = arena_zalloc(arena, ROTATIONS_MAX, sizeof(*list));
+	struct mesh_evidence *list = arena_zalloc(arena, MESH_ROTATIONS_MAX, sizeof(*list));
 	size_t count = 0;
 	const char *p = column.p + 1, *end = column.p + column.n - 1; /* inside the brackets */
-	while (p < end && count < ROTATIONS_MAX) {
+	while (p < end && count < MESH_ROTATIONS_MAX) {
 		const char *comma = memchr(p, ',', (size_t)(end - p));
 		struct str number = str_of(p, (size_t)((comma ? comma : end) - p));
 		struct db_rows *rows;

@@ -10,6 +10,7 @@
 enum {
 	MESH_BODY_MAX = 64 * 1024,
 	MESH_SERVICES_MAX = 16,
+	MESH_ROTATIONS_MAX = 100, /* of one node's key: each is carried by every snapshot */
 	MESH_NODE_ID_MAX = 64,
 	MESH_LIST_DEFAULT = 100,
 	MESH_LIST_MAX = 1000

@@ -124,7 +124,8 @@ static bool split_host_port(const char *text, char host[256], char port[8])
 		return false;
 	}
 	int64_t number;
-	if (host_len == 0 || host_len > 255 || port_len > 5 || !str_to_int64(str_of(colon + 1, port_len), &number) || number < 0 || number > 65535)
+	if (host_len == 0 || host_len > 255 || port_len > 5 || !str_to_int64(str_of(colon + 1, port_len), &number) || number < 0 ||
+	    number > 65535)
 		return false;
 	memcpy(host, text, host_len);
 	host[host_len] = '\0';

@@ -16,7 +16,10 @@ struct address_key {
 enum { ADDRESS_TEXT_SIZE = 64 };
 
 struct address_key address_key(const struct sockaddr *sa);
-static inline bool address_key_equal(struct address_key a, struct address_key b) { return a.high == b.high && a.low == b.low; }
+static inline bool address_key_equal(struct address_key a, struct address_key b)
+{
+	return a.high == b.high && a.low == b.low;
+}
 /* Spreads keys over tables; `seed` is random, so that nobody outside can aim at one slot. */
 uint64_t address_key_hash(struct address_key k, uint64_t seed);
 /* 127.0.0.0/8, ::1 and the IPv4-mapped form of the former. */
@@ -26,8 +29,8 @@ void address_text(const struct sockaddr *sa, char out[ADDRESS_TEXT_SIZE]);
 /* "192.0.2.1:8190", "[::1]:8190". */
 void address_text_port(const struct sockaddr *sa, char out[ADDRESS_TEXT_SIZE]);
 
-/* Opens a listening TCP socket (close-on-exec, non-blocking) on "HOST:PORT" or "[v6]:PORT"; port 0 picks a free one. ERR_CONFIG when the text is no
- * address, ERR_IO when the system refuses. Returns the descriptor, or -1. */
+/* Opens a listening TCP socket (close-on-exec, non-blocking) on "HOST:PORT" or "[v6]:PORT"; port 0 picks a free one. ERR_CONFIG when
+ * the text is no address, ERR_IO when the system refuses. Returns the descriptor, or -1. */
 MUST_CHECK int address_listen(const char *text, struct error *err);
 
 /* How many connections each address has open. Memory is bounded by the number of open connections. Thread-safe. */

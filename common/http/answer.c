@@ -73,8 +73,8 @@ static struct MHD_Response *make_response(struct http_reply *reply)
 	fatal("a reply of kind %d cannot be sent", (int)reply->kind);
 }
 
-/* A response of unknown length goes out in chunks. To HEAD libmicrohttpd then sends the last, empty chunk, which is no header any more; without chunks it sends
- * nothing and closes. */
+/* A response of unknown length goes out in chunks. To HEAD libmicrohttpd then sends the last, empty chunk, which is no header any more;
+ * without chunks it sends nothing and closes. */
 static void suit_head(const struct http_request *r, struct MHD_Response *response)
 {
 	if (r->head)

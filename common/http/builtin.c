@@ -122,8 +122,10 @@ static struct http_reply *get_metrics(struct http_request *r)
 	request_metrics_write(s->metrics, o->service, &body);
 	write_own(&body, o->service, "connections", "gauge", "Open connections.", atomic_load(&s->open));
 	write_own(&body, o->service, "streams", "gauge", "Open event streams.", atomic_load(&s->streams));
-	write_own(&body, o->service, "connections_refused_total", "counter", "Connections refused for a limit.", atomic_load(&s->refused_connections));
-	write_own(&body, o->service, "rate_limited_total", "counter", "Writes refused by the rate limit.", atomic_load(&s->rate_limited));
+	write_own(&body, o->service, "connections_refused_total", "counter", "Connections refused for a limit.",
+		  atomic_load(&s->refused_connections));
+	write_own(&body, o->service, "rate_limited_total", "counter", "Writes refused by the rate limit.",
+		  atomic_load(&s->rate_limited));
 	metric_write_process(&body);
 	return http_reply_bytes(r, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }
@@ -141,14 +143,22 @@ static struct http_reply *get_openapi(struct http_request *r)
 
 static const struct http_answer health_answers[] = {{200, &health_message, NULL, "the process turns"}, {0}};
 static const struct http_answer ready_answers[] = {{200, &ready_message, NULL, "everything the service depends on answers"}, {0}};
-static const struct http_answer info_answers[] = {{200, &info_message, NULL, "which build this is and how it is configured, without secrets"}, {0}};
+static const struct http_answer info_answers[] = {
+	{200, &info_message, NULL, "which build this is and how it is configured, without secrets"}, {0}};
 static const struct http_answer metrics_answers[] = {{200, NULL, "text/plain", "Prometheus text format 0.0.4"}, {0}};
-static const struct http_answer openapi_answers[] = {{200, NULL, "application/json", "OpenAPI 3.1"}, {304, NULL, NULL, "unchanged since the ETag given"}, {0}};
+static const struct http_answer openapi_answers[] = {
+	{200, NULL, "application/json", "OpenAPI 3.1"},
+	{304, NULL, NULL, "unchanged since the ETag given"},
+	{0},
+};
 static const enum error_code ready_errors[] = {ERR_UNAVAILABLE, ERR_SHUTTING_DOWN, ERR_COUNT};
 static const enum error_code no_errors[] = {ERR_COUNT};
 
-#define BUILTIN(at, fn, ans, errs, text)                                                                                       \
-	{.method = HTTP_GET, .path = (at), .handler = (fn), .access = ACCESS_ANYONE, .flags = HTTP_NOT_READY_OK, .answers = (ans), .errors = (errs), .summary = (text)}
+#define BUILTIN(at, fn, ans, errs, text) \
+	{ \
+		.method = HTTP_GET, .path = (at), .handler = (fn), .access = ACCESS_ANYONE, .flags = HTTP_NOT_READY_OK, \
+		.answers = (ans), .errors = (errs), .summary = (text) \
+	}
 const struct http_route http_builtin_routes[] = {
 	BUILTIN("/health", get_health, health_answers, no_errors, "Is the process alive?"),
 	BUILTIN("/ready", get_ready, ready_answers, ready_errors, "Can it serve? 503 names the dependency that does not answer"),

@@ -47,7 +47,7 @@ void components_collect(struct components *c, const struct http_route *const *ro
 
 const struct http_route **documented_routes(const struct http_route *routes, size_t count, size_t *all)
 {
-	const struct http_route **list = xcalloc(count + http_builtin_count, sizeof(*list));
+	const struct http_route **list = xcalloc(count + http_builtin_count, sizeof(const struct http_route *));
 	*all = 0;
 	for (size_t i = 0; i < count; i++)
 		list[(*all)++] = &routes[i];

@@ -1,4 +1,5 @@
-/* The messages and forms that a route table reaches, each once, in the order they are met: the components of its documents. Private to this room. */
+/* The messages and forms that a route table reaches, each once, in the order they are met: the components of its documents. Private to
+ * this room. */
 #ifndef TANA_HTTP_COMPONENTS_H
 #define TANA_HTTP_COMPONENTS_H
 

@@ -1,4 +1,5 @@
-/* Connections: the workers' lists of them, deadlines, draining. What libmicrohttpd's own timeout cannot do, for every byte resets it. */
+/* Connections: the workers' lists of them, deadlines, draining. What libmicrohttpd's own timeout cannot do, for every byte resets it.
+ */
 #include <stdlib.h>
 #include <sys/socket.h>
 

@@ -11,7 +11,8 @@ void connection_uncount(struct worker *w, const struct address_key *counted);
 /* The connection's time is up: it is closed, after its cut_answer if it has one. By its worker, or with the worker's lock held. */
 void connection_cut(struct connection *c, int64_t now_ms);
 
-/* `each` for every connection of every worker, with the worker's lock held: none is freed and no descriptor closed meanwhile. Any thread. */
+/* `each` for every connection of every worker, with the worker's lock held: none is freed and no descriptor closed meanwhile. Any
+ * thread. */
 void connections_each(struct http_server *s, void (*each)(struct connection *c, int64_t now_ms));
 void connections_cut_late(struct http_server *s);
 /* Those that wait for a request and have sent nothing of one. */

@@ -92,8 +92,8 @@ static void choose_id(struct http_request *r)
 
 /* ---- framing ---- */
 
-/* libmicrohttpd takes the first of several lengths and lets Transfer-Encoding win over a length. Between a proxy and a server that decide otherwise that is
- * request smuggling, so such a connection is not read any further (RFC 9112 6.3). */
+/* libmicrohttpd takes the first of several lengths and lets Transfer-Encoding win over a length. Between a proxy and a server that
+ * decide otherwise that is request smuggling, so such a connection is not read any further (RFC 9112 6.3). */
 static struct http_reply *check_framing(struct http_request *r)
 {
 	const struct request_headers *h = &r->headers;
@@ -137,7 +137,8 @@ static struct http_reply *refuse_method(struct http_request *r, unsigned allowed
 	struct buf list = {0};
 	for (int m = HTTP_GET; m <= HTTP_DELETE; m++)
 		if (allowed & 1U << m)
-			buf_printf(&list, "%s%s%s", list.len ? ", " : "", http_method_text((enum http_method)m), m == HTTP_GET ? ", HEAD" : "");
+			buf_printf(&list, "%s%s%s", list.len ? ", " : "", http_method_text((enum http_method)m),
+				   m == HTTP_GET ? ", HEAD" : "");
 	struct http_reply *reply = http_reply_error_code(r, ERR_METHOD_NOT_ALLOWED, "this path takes %s only", buf_z(&list));
 	reply = http_reply_header(reply, "Allow", buf_z(&list));
 	buf_free(&list);
@@ -239,12 +240,21 @@ static struct http_reply *check_expect(struct http_request *r)
 
 /* ---- query ---- */
 
+/* At most 64 bytes of a text from outside, for a message; no character is cut in two. */
+static struct str excerpt(struct str s)
+{
+	size_t n = s.n < 64 ? s.n : 64;
+	while (n > 0 && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+		n--;
+	return str_of(s.p, n);
+}
+
 static bool unknown_param(const struct http_request *r, struct str name, struct error *err)
 {
 	struct buf known = {0};
 	for (const struct http_param *p = r->route->params; p && p->name; p++)
 		buf_printf(&known, "%s%s", known.len ? ", " : "", p->name);
-	error_set(err, ERR_MALFORMED_PARAMETER, "there is no query parameter \"%.*s\" here", (int)(name.n < 64 ? name.n : 64), name.p);
+	error_set(err, ERR_MALFORMED_PARAMETER, "there is no query parameter \"%.*s\" here", STR_ARG(excerpt(name)));
 	error_hint(err, known.len ? "known: %s" : "this path takes no query parameters%s", buf_z(&known));
 	buf_free(&known);
 	return false;
@@ -259,11 +269,13 @@ static bool check_value(const struct http_param *p, struct str value, struct err
 		if (!str_to_int64(value, &n))
 			return error_set(err, ERR_MALFORMED_PARAMETER, "%s must be an integer", p->name);
 		if (limited && (n < p->min || n > p->max))
-			return error_set(err, ERR_MALFORMED_PARAMETER, "%s must be from %lld to %lld", p->name, (long long)p->min, (long long)p->max);
+			return error_set(err, ERR_MALFORMED_PARAMETER, "%s must be from %lld to %lld", p->name, (long long)p->min,
+					 (long long)p->max);
 		return true;
 	case PARAM_TEXT:
 		if (limited && (n < p->min || n > p->max))
-			return error_set(err, ERR_MALFORMED_PARAMETER, "%s must have from %lld to %lld bytes", p->name, (long long)p->min, (long long)p->max);
+			return error_set(err, ERR_MALFORMED_PARAMETER, "%s must have from %lld to %lld bytes", p->name,
+					 (long long)p->min, (long long)p->max);
 		return true;
 	}
 	fatal("no such parameter type: %d", (int)p->type);

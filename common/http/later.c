@@ -1,9 +1,10 @@
 /*
  * Deferred answers. The connection sleeps (is suspended) between the handler's http_reply_later and some other thread's http_finish.
  *
- * Resuming a connection costs a lock that its worker holds often and a write to the worker's eventfd. A writer thread that finishes 64 requests after one
- * commit would fight the worker 64 times. So http_finish puts the connection on the worker's list of finished ones, and only who finds that list empty, the
- * ringer, resumes its connection. The worker then meets the ringer's request, takes the whole list and resumes the others itself. In each list taken, the
+ * Resuming a connection costs a lock that its worker holds often, a write to the worker's eventfd, and a walk over all connections that
+ * sleep, event streams included. A writer thread that finishes 64 requests after one commit would fight the worker 64 times. So
+ * http_finish puts the connection on the worker's list of finished ones, and only who finds that list empty, the ringer, resumes its
+ * connection. The worker then meets the ringer's request, takes the whole list and resumes the others itself. In each list taken, the
  * ringer's connection is the last, and is not resumed again.
  */
 #include "base/log.h"
@@ -54,10 +55,10 @@ enum MHD_Result request_sleep(struct http_request *r)
 	if (atomic_load(&c->later) == LATER_FINISHED)
 		return request_answer(r, r->finished);
 	MHD_suspend_connection(c->mhd);
-	/* From here the request is the finisher's, unless it was quicker than we. */
-	if (!atomic_compare_exchange_strong(&c->later, &running, LATER_SUSPENDED))
-		MHD_resume_connection(c->mhd);
-	else if (atomic_load(&c->worker->server->stopping) && atomic_compare_exchange_strong(&c->later, &suspended, LATER_ABORTED))
+	/* From here the request is the finisher's, unless it was quicker than we, or the server waits for nobody any more. */
+	bool finished = !atomic_compare_exchange_strong(&c->later, &running, LATER_SUSPENDED);
+	bool stopping = !finished && atomic_load(&c->worker->server->stopping);
+	if (finished || (stopping && atomic_compare_exchange_strong(&c->later, &suspended, LATER_ABORTED)))
 		MHD_resume_connection(c->mhd);
 	return MHD_YES;
 }

@@ -24,10 +24,11 @@ static void refuse(struct http_server *s, int fd, const char *message)
 	request_make_id(s, id);
 	atomic_fetch_add_explicit(&s->refused_connections, 1, memory_order_relaxed);
 	int body_len = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":\"%s\"}", message, error_code_text(ERR_OVERLOADED));
-	int n = snprintf(text, sizeof(text),
-			 "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nX-Request-Id: %s\r\nRetry-After: 1\r\nConnection: close\r\n"
-			 "Content-Length: %d\r\n\r\n%s",
-			 id, body_len, body);
+	int n = snprintf(
+		text, sizeof(text),
+		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nX-Request-Id: %s\r\nRetry-After: 1\r\nConnection: close\r\n"
+		"Content-Length: %d\r\n\r\n%s",
+		id, body_len, body);
 	if (!s->o.tls_cert)
 		(void)send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)close(fd);

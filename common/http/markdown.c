@@ -161,7 +161,10 @@ static void put_message(struct buf *out, const struct json_message *m)
 		const struct json_field *f = &m->fields[i];
 		buf_printf(out, "| `%s` | ", f->name);
 		put_type(out, f);
-		buf_printf(out, " | %s | ", f->flags & JSON_REQUIRED ? "required" : f->flags & JSON_NULL_WHEN_ABSENT ? "or null" : "optional");
+		buf_printf(out, " | %s | ",
+			   f->flags & JSON_REQUIRED           ? "required"
+			   : f->flags & JSON_NULL_WHEN_ABSENT ? "or null"
+							      : "optional");
 		put_cell(out, f->doc);
 		buf_puts(out, " |\n");
 	}

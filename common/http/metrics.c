@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,19 +57,25 @@ static void write_one(struct buf *out, const char *name, const char *type, const
 	buf_printf(out, "%s %.17g\n", name, value);
 }
 
-/* Resident and virtual memory in bytes; false when /proc is not there. */
-static bool memory_bytes(double *resident, double *all)
+/* The beginning of a file of /proc, NUL-terminated; "" when it cannot be read. */
+static void read_proc(const char *path, char *out, size_t size)
 {
-	FILE *f = fopen("/proc/self/statm", "re");
-	if (!f)
-		return false;
-	unsigned long pages_all, pages_resident;
-	bool ok = fscanf(f, "%lu %lu", &pages_all, &pages_resident) == 2;
-	(void)fclose(f);
+	FILE *f = fopen(path, "re");
+	size_t n = f ? fread(out, 1, size - 1, f) : 0;
+	out[n] = '\0';
+	if (f)
+		(void)fclose(f);
+}
+
+/* All and resident memory in bytes; false when /proc is not there. */
+static bool memory_bytes(double *all, double *resident)
+{
+	char line[128], *end;
+	read_proc("/proc/self/statm", line, sizeof(line));
 	double page = (double)sysconf(_SC_PAGESIZE);
-	*resident = ok ? (double)pages_resident * page : 0;
-	*all = ok ? (double)pages_all * page : 0;
-	return ok;
+	*all = (double)strtoul(line, &end, 10) * page;
+	*resident = (double)strtoul(end, &end, 10) * page;
+	return *resident > 0;
 }
 
 static int open_descriptors(void)
@@ -83,20 +90,16 @@ static int open_descriptors(void)
 	return n - 2; /* "." and ".." */
 }
 
-/* The start in clock ticks since boot: the 22nd field of /proc/self/stat, counted from behind the command, which may contain anything. 0: not known. */
+/* The start in clock ticks since boot: the 22nd field of /proc/self/stat, counted from behind the command, which may contain anything.
+ * 0: not known. */
 static int64_t start_ticks(void)
 {
 	char line[1024];
-	FILE *f = fopen("/proc/self/stat", "re");
-	if (!f)
-		return 0;
-	line[fread(line, 1, sizeof(line) - 1, f)] = '\0';
-	(void)fclose(f);
+	read_proc("/proc/self/stat", line, sizeof(line));
 	const char *p = strrchr(line, ')');
-	long long ticks = 0;
-	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %lld", &ticks) != 1)
-		return 0;
-	return ticks;
+	for (int blanks = 0; p && blanks < 20; blanks++)
+		p = strchr(p + 1, ' ');
+	return p ? strtoll(p, NULL, 10) : 0;
 }
 
 /* Since the Unix epoch; worked out once, so that a wall clock that is set later does not move it. */
@@ -121,9 +124,10 @@ void metric_write_process(struct buf *out)
 	struct rusage use;
 	if (getrusage(RUSAGE_SELF, &use) == 0)
 		write_one(out, "process_cpu_seconds_total", "counter", "User and system CPU time spent.",
-			  (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) + (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) * 1e-6);
-	double resident, all;
-	if (memory_bytes(&resident, &all)) {
+			  (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+				  (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) * 1e-6);
+	double all, resident;
+	if (memory_bytes(&all, &resident)) {
 		write_one(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident);
 		write_one(out, "process_virtual_memory_bytes", "gauge", "Virtual memory.", all);
 	}

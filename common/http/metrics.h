@@ -22,8 +22,14 @@ struct metric {
 	double scale;                    /* the written value = value * scale (1e-9 for nanoseconds kept as integers); 0 means 1 */
 };
 
-static inline void metric_add(const struct metric *m, size_t label, int64_t n) { atomic_fetch_add_explicit(&m->values[label], n, memory_order_relaxed); }
-static inline void metric_set(const struct metric *m, size_t label, int64_t n) { atomic_store_explicit(&m->values[label], n, memory_order_relaxed); }
+static inline void metric_add(const struct metric *m, size_t label, int64_t n)
+{
+	atomic_fetch_add_explicit(&m->values[label], n, memory_order_relaxed);
+}
+static inline void metric_set(const struct metric *m, size_t label, int64_t n)
+{
+	atomic_store_explicit(&m->values[label], n, memory_order_relaxed);
+}
 void metric_write(struct buf *out, const struct metric *m);
 
 #endif

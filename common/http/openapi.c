@@ -66,7 +66,8 @@ static void put_param_schema(struct buf *out, const struct http_param *p)
 		buf_puts(out, "{\"type\":\"array\",\"items\":");
 	buf_printf(out, "{\"type\":\"%s\"", p->type == PARAM_INT ? "integer" : "string");
 	if (limited)
-		buf_printf(out, ",\"%s\":%lld,\"%s\":%lld", low, (long long)(p->type == PARAM_INT ? p->min : p->min > 0), high, (long long)p->max);
+		buf_printf(out, ",\"%s\":%lld,\"%s\":%lld", low, (long long)(p->type == PARAM_INT ? p->min : p->min > 0), high,
+			   (long long)p->max);
 	buf_puts(out, p->repeatable ? "}}" : "}");
 }
 
@@ -74,7 +75,8 @@ static void put_parameters(struct buf *out, const struct http_route *r)
 {
 	const char *const first = ",\n\"parameters\":[\n", *before = first;
 	for (const char *p = strchr(r->path, ':'); p; p = strchr(p + 1, ':')) {
-		buf_printf(out, "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}", before, (int)strcspn(p + 1, "/"), p + 1);
+		buf_printf(out, "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}", before,
+			   (int)strcspn(p + 1, "/"), p + 1);
 		before = ",\n";
 	}
 	for (const struct http_param *p = r->params; p && p->name; p++) {

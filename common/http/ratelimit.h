@@ -1,7 +1,8 @@
 /*
- * Token buckets by address, in a table of fixed size. An address starts with a full bucket of `burst` tokens that refills at `rate` a second; a
- * write takes one. When the table has no room the fullest bucket of the few that share its set is given up: that is the address that
- * asked least lately, and it loses nothing but its small debt. The clock is the caller's. Thread-safe. Private to this room.
+ * Token buckets by address, in a table of fixed size. An address starts with a full bucket of `burst` tokens that refills at `rate` a
+ * second; a write takes one. When the table has no room the fullest bucket of the few that share its set is given up: that is the
+ * address that asked least lately, and it loses nothing but its small debt. The clock is the caller's. Thread-safe. Private to this
+ * room.
  */
 #ifndef TANA_HTTP_RATELIMIT_H
 #define TANA_HTTP_RATELIMIT_H

@@ -85,8 +85,8 @@ struct http_reply *http_reply_file(struct http_request *r, int status, const cha
 	return reply;
 }
 
-struct http_reply *http_reply_stream(struct http_request *r, int status, const char *content_type, bool (*next)(void *ctx, struct buf *out, bool *failed),
-				     void (*end)(void *ctx), void *ctx)
+struct http_reply *http_reply_stream(struct http_request *r, int status, const char *content_type,
+				     bool (*next)(void *ctx, struct buf *out, bool *failed), void (*end)(void *ctx), void *ctx)
 {
 	struct http_reply *reply = new_reply(r, REPLY_STREAM, status, arena_strdup(&r->arena, content_type));
 	reply->next_piece = next;
@@ -129,7 +129,8 @@ struct http_reply *http_reply_error_extra(struct http_request *r, const struct e
 	const char *code = error_code_text(err->code), *message = err->message, *hint = err->hint;
 	int status = error_code_status(err->code);
 	if (status == 500) {
-		log_error("internal error", LOG_S("request_id", r->id), LOG_S("code", code), LOG_S("cause", message), LOG_S("hint", hint));
+		log_error("internal error", LOG_S("request_id", r->id), LOG_S("code", code), LOG_S("cause", message),
+			  LOG_S("hint", hint));
 		message = "something went wrong inside the service; its log has the cause under this request's id";
 		hint = "";
 	}
@@ -150,11 +151,13 @@ struct http_reply *http_reply_error(struct http_request *r, const struct error *
 
 struct http_reply *http_reply_error_code(struct http_request *r, enum error_code code, const char *fmt, ...)
 {
-	struct error err = {.code = code};
+	char message[2 * ERROR_MESSAGE_MAX];
+	struct error err;
 	va_list args;
 	va_start(args, fmt);
-	(void)vsnprintf(err.message, sizeof(err.message), fmt, args);
+	(void)vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
+	error_set(&err, code, "%s", message); /* which cuts between characters */
 	return http_reply_error(r, &err);
 }
 

@@ -1,9 +1,9 @@
 /*
  * A request from its first line to its end. libmicrohttpd calls, always on the connection's worker thread:
  *	request_begin	the request line is there
- *	request_step	the header is there (nothing is answered yet: an answer now would cost the connection), then for each piece of the body, then once more
- *			when it is complete, and again when a connection that slept is resumed
- *	request_end	the answer is out, or the connection is gone
+ *	request_step	the header is there (nothing is answered yet: an answer now would cost the connection), then for each piece of
+ *the body, then once more when it is complete, and again when a connection that slept is resumed request_end	the answer is out, or
+ *the connection is gone
  */
 #include <stdlib.h>
 
@@ -89,7 +89,8 @@ static bool move_phase(struct connection *c, enum connection_phase from, enum co
 	return atomic_compare_exchange_strong(&c->phase, &expected, to);
 }
 
-/* Back to waiting. A connection that was cut stays so; the listener may be writing the request's cut_answer just now, holding the worker's lock. */
+/* Back to waiting. A connection that was cut stays so; the listener may be writing the request's cut_answer just now, holding the
+ * worker's lock. */
 static void leave_phase(struct connection *c)
 {
 	int phase = atomic_load(&c->phase);
@@ -164,7 +165,8 @@ static void take_body(struct http_request *r, const char *piece, size_t n)
 	buf_put(&r->body, piece, n);
 	/* A long body may take longer than the idle timeout, at a sensible speed. */
 	if (r->body_seen > BODY_BYTES_PER_S)
-		set_deadline(r->connection, r->body_started_ms + r->server->o.idle_timeout_ms + (int64_t)(r->body_seen / BODY_BYTES_PER_S) * 1000);
+		set_deadline(r->connection,
+			     r->body_started_ms + r->server->o.idle_timeout_ms + (int64_t)(r->body_seen / BODY_BYTES_PER_S) * 1000);
 }
 
 static enum MHD_Result discard(struct http_request *r, size_t n)
@@ -218,8 +220,8 @@ static enum MHD_Result header_complete(struct http_request *r, const char *metho
 	return MHD_YES;
 }
 
-enum MHD_Result request_step(void *server, struct MHD_Connection *mc, const char *url, const char *method, const char *version, const char *upload,
-			     size_t *upload_size, void **request)
+enum MHD_Result request_step(void *server, struct MHD_Connection *mc, const char *url, const char *method, const char *version,
+			     const char *upload, size_t *upload_size, void **request)
 {
 	(void)server, (void)mc, (void)url;
 	struct http_request *r = *request;
@@ -257,8 +259,9 @@ static void log_access(const struct http_request *r, int64_t duration_ns)
 	case ACCESS_LOG_ALL:
 		break;
 	}
-	log_info("request", LOG_S("method", r->method ? r->method : "-"), LOG_STR("target", str_of(r->target, r->target_len)), LOG_I("status", r->status),
-		 LOG_I("bytes", (int64_t)r->answer_bytes), LOG_I("us", duration_ns / 1000), LOG_S("peer", r->connection->peer), LOG_S("request_id", r->id));
+	log_info("request", LOG_S("method", r->method ? r->method : "-"), LOG_STR("target", str_of(r->target, r->target_len)),
+		 LOG_I("status", r->status), LOG_I("bytes", (int64_t)r->answer_bytes), LOG_I("us", duration_ns / 1000),
+		 LOG_S("peer", r->connection->peer), LOG_S("request_id", r->id));
 }
 
 void request_end(void *server, struct MHD_Connection *mc, void **request, enum MHD_RequestTerminationCode how)

@@ -8,14 +8,15 @@
 #include "server_private.h"
 
 /* Every status the daemons answer with; others, which libmicrohttpd may give by itself, are counted as "other". */
-static const short known_statuses[] = {200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 406, 409, 410,
-				       411, 413, 415, 416, 417, 422, 429, 500, 502, 503, 504, 507};
+static const short known_statuses[] = {200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 406, 409,
+				       410, 411, 413, 415, 416, 417, 422, 429, 500, 502, 503, 504, 507};
 enum { STATUS_COUNT = ARRAY_LEN(known_statuses) + 1, STATUS_FIRST = 200, STATUS_END = 600 };
 
 /* Upper bounds of the duration buckets, and the same as Prometheus labels. */
-static const int64_t bucket_ns[] = {250000,    500000,    1000000,    2500000,    5000000,    10000000,   25000000,
-				    50000000,  100000000, 250000000, 500000000, 1000000000, 2500000000, 10000000000};
-static const char *const bucket_text[] = {"0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "10", "+Inf"};
+static const int64_t bucket_ns[] = {250000,   500000,    1000000,   2500000,   5000000,    10000000,   25000000,
+				    50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000, 10000000000};
+static const char *const bucket_text[] = {"0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05",
+					  "0.1",     "0.25",   "0.5",   "1",      "2.5",   "10",   "+Inf"};
 enum { BUCKETS = ARRAY_LEN(bucket_text) };
 _Static_assert(BUCKETS == ARRAY_LEN(bucket_ns) + 1, "one bucket is for all longer ones");
 
@@ -97,12 +98,14 @@ static uint64_t value_of(const _Atomic uint64_t *n)
 static void write_requests(const struct request_metrics *m, size_t index, bool head, const char *name, struct buf *out)
 {
 	const struct http_route *route = index < m->count ? m->routes[index] : NULL;
+	const char *method = head ? "HEAD" : "any", *path = route ? route->path : "unmatched";
+	if (route && !head)
+		method = http_method_text(route->method);
 	for (size_t s = 0; s < STATUS_COUNT; s++) {
 		uint64_t n = value_of(&m->rows[index].requests[head][s]);
 		if (n == 0)
 			continue;
-		buf_printf(out, "%s{method=\"%s\",route=\"%s\",status=\"", name, !route ? "any" : head ? "HEAD" : http_method_text(route->method),
-			   route ? route->path : "unmatched");
+		buf_printf(out, "%s{method=\"%s\",route=\"%s\",status=\"", name, method, path);
 		if (s < ARRAY_LEN(known_statuses))
 			buf_put_int(out, known_statuses[s]);
 		else
@@ -121,7 +124,8 @@ static void write_durations(const struct request_metrics *m, size_t index, const
 	if (total == 0)
 		return;
 	char labels[256];
-	int n = snprintf(labels, sizeof(labels), "method=\"%s\",route=\"%s\"", route ? http_method_text(route->method) : "any", route ? route->path : "unmatched");
+	const char *method = route ? http_method_text(route->method) : "any", *path = route ? route->path : "unmatched";
+	int n = snprintf(labels, sizeof(labels), "method=\"%s\",route=\"%s\"", method, path);
 	invariant(n > 0 && (size_t)n < sizeof(labels));
 	uint64_t sum = 0;
 	for (size_t b = 0; b < BUCKETS; b++)

@@ -8,10 +8,10 @@
 enum { METHODS = HTTP_DELETE + 1, NONE = -1 };
 
 struct node {
-	struct str text;    /* the literal segment; absent for ":x" */
-	int literals;       /* first child with a literal segment */
-	int param;          /* the child for any segment */
-	int sibling;        /* next literal of the same parent */
+	struct str text; /* the literal segment; absent for ":x" */
+	int literals;    /* first child with a literal segment */
+	int param;       /* the child for any segment */
+	int sibling;     /* next literal of the same parent */
 	int routes[METHODS];
 };
 

@@ -1,4 +1,5 @@
-/* From method and path segments to a row of the route table: a tree of segments, built once at the start. Pure. Private to this room. */
+/* From method and path segments to a row of the route table: a tree of segments, built once at the start. Pure. Private to this room.
+ */
 #ifndef TANA_HTTP_ROUTER_H
 #define TANA_HTTP_ROUTER_H
 
@@ -8,8 +9,8 @@ enum { ROUTER_ARGS_MAX = 8 };
 
 struct router_match {
 	enum { ROUTER_FOUND, ROUTER_NO_PATH, ROUTER_NO_METHOD } verdict;
-	size_t index;       /* ROUTER_FOUND: into the table given to router_new */
-	unsigned allowed;   /* ROUTER_NO_METHOD: bit 1 << enum http_method for each method the path has */
+	size_t index;                     /* ROUTER_FOUND: into the table given to router_new */
+	unsigned allowed;                 /* ROUTER_NO_METHOD: bit 1 << enum http_method for each method the path has */
 	struct str args[ROUTER_ARGS_MAX]; /* what the ":x" segments matched, in order */
 	size_t arg_count;
 };

@@ -21,10 +21,10 @@ enum {
 	CONNECTIONS_PER_ADDRESS = 1024,
 	STREAMS_MAX = 10000,
 	IDLE_TIMEOUT_MS = 30000,
-	RATE_SETS = 16384,               /* times 4 addresses: 2 MiB */
+	RATE_SETS = 16384, /* times 4 addresses: 2 MiB */
 	TLS_FILE_MAX = 1024 * 1024,
 	DRAIN_LOOK_MS = 10,
-	MHD_NO_LIMIT = 1 << 30           /* we count connections; above a limit of its own libmicrohttpd closes some without telling us */
+	MHD_NO_LIMIT = 1 << 30 /* we count connections; above a limit of its own libmicrohttpd closes some without telling us */
 };
 
 /* ---- options ---- */
@@ -82,7 +82,7 @@ static void free_options(struct http_options *o)
 
 static void build_routes(struct http_server *s)
 {
-	s->routes = xcalloc(s->o.route_count + http_builtin_count, sizeof(*s->routes));
+	s->routes = xcalloc(s->o.route_count + http_builtin_count, sizeof(const struct http_route *));
 	for (size_t i = 0; i < s->o.route_count; i++)
 		s->routes[s->route_count++] = &s->o.routes[i];
 	for (size_t i = 0; i < http_builtin_count; i++)
@@ -123,7 +123,7 @@ static bool read_tls(struct http_server *s, struct error *err)
 
 /* ---- workers ---- */
 
-static void mhd_log(void *server, const char *fmt, va_list args)
+static void PRINTF_LIKE(2, 0) mhd_log(void *server, const char *fmt, va_list args)
 {
 	struct http_server *s = server;
 	char line[256];
@@ -150,18 +150,14 @@ static struct MHD_Daemon *start_mhd(struct http_server *s, struct worker *w)
 				       {MHD_OPTION_HTTPS_PRIORITIES, 0, tls_priorities},
 				       {MHD_OPTION_END, 0, NULL}};
 	struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET;
-	return MHD_start_daemon(flags | (s->o.tls_cert ? MHD_USE_TLS : 0), 0, NULL, NULL, request_step, s,
-				MHD_OPTION_EXTERNAL_LOGGER, mhd_log, s,
-				MHD_OPTION_URI_LOG_CALLBACK, request_begin, s,
-				MHD_OPTION_NOTIFY_COMPLETED, request_end, s,
-				MHD_OPTION_NOTIFY_CONNECTION, connection_notify, w,
-				MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-				MHD_OPTION_CONNECTION_LIMIT, (unsigned)MHD_NO_LIMIT,
-				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MHD_POOL_BYTES,
-				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((s->o.idle_timeout_ms + 999) / 1000),
-				MHD_OPTION_ARRAY, s->o.tls_cert ? tls : none,
-				MHD_OPTION_END);
+	unsigned flags =
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET;
+	return MHD_start_daemon(flags | (s->o.tls_cert ? MHD_USE_TLS : 0), 0, NULL, NULL, request_step, s, MHD_OPTION_EXTERNAL_LOGGER,
+				mhd_log, s, MHD_OPTION_URI_LOG_CALLBACK, request_begin, s, MHD_OPTION_NOTIFY_COMPLETED, request_end, s,
+				MHD_OPTION_NOTIFY_CONNECTION, connection_notify, w, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+				MHD_OPTION_CONNECTION_LIMIT, (unsigned)MHD_NO_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				(size_t)MHD_POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((s->o.idle_timeout_ms + 999) / 1000),
+				MHD_OPTION_ARRAY, s->o.tls_cert ? tls : none, MHD_OPTION_END);
 }
 
 static bool start_workers(struct http_server *s, struct error *err)
@@ -176,7 +172,8 @@ static bool start_workers(struct http_server *s, struct error *err)
 		if (w->mhd)
 			continue;
 		if (s->o.tls_cert)
-			return error_set(err, ERR_CONFIG, "TLS cannot be set up with %s and %s: %s", s->o.tls_cert, s->o.tls_key, s->start_message);
+			return error_set(err, ERR_CONFIG, "TLS cannot be set up with %s and %s: %s", s->o.tls_cert, s->o.tls_key,
+					 s->start_message);
 		return error_set(err, ERR_IO, "the HTTP server cannot start: %s", s->start_message);
 	}
 	return true;
@@ -318,8 +315,8 @@ void http_server_stop(struct http_server *s, int64_t drain_ms)
 	atomic_store(&s->listener_ends, true);
 	listener_wake(s);
 	pthread_join(s->listener, NULL);
-	/* Sleeping connections must be awake before their daemons stop: streams ended above, deferred answers are given up here. Those that fall asleep
-	 * after this look at `stopping`. */
+	/* Sleeping connections must be awake before their daemons stop: streams ended above, deferred answers are given up here. Those
+	 * that fall asleep after this look at `stopping`. */
 	atomic_store(&s->stopping, true);
 	connections_abort_later(s);
 	free_server(s);

@@ -4,13 +4,15 @@
  * One table row per endpoint: dispatch, limits, docs/api.md, the OpenAPI document and the check that every route is documented and
  * tested read the same row.
  *
- * A handler returns a `struct http_reply *`, which only the reply functions below make: forgetting to answer does not compile. It runs on a worker
- * thread, must not block for long, and is called once, when the whole body is there. Strings it gets live in the request's arena until the request ends.
- * A handler that waits for something returns http_reply_later() and some other thread calls http_finish() exactly once.
+ * A handler returns a `struct http_reply *`, which only the reply functions below make: forgetting to answer does not compile. It runs
+ * on a worker thread, must not block for long, and is called once, when the whole body is there. Strings it gets live in the request's
+ * arena until the request ends. A handler that waits for something returns http_reply_later() and some other thread calls http_finish()
+ * exactly once.
  *
- * What the room does by itself: 404, 405 with Allow, HEAD for GET, body limits (413 as soon as it is known), 411/415, conflicting lengths (400 and close), discarding a refused
- * body (16 MiB or 2 s), Expect: 100-continue, idle timeouts, header timeout for slow clients, a cap on connections and on those of one address, rate limits on writes (429), X-Request-Id,
- * access log, metrics by route, /health /ready /info /metrics /openapi.json, graceful drain.
+ * What the room does by itself: 404, 405 with Allow, HEAD for GET, body limits (413 as soon as it is known), 411/415, conflicting
+ * lengths (400 and close), discarding a refused body (16 MiB or 2 s), Expect: 100-continue, idle timeouts, header timeout for slow
+ * clients, a cap on connections and on those of one address, rate limits on writes (429), X-Request-Id, access log, metrics by route,
+ * /health /ready /info /metrics /openapi.json, graceful drain.
  */
 #ifndef TANA_HTTP_SERVER_H
 #define TANA_HTTP_SERVER_H
@@ -42,7 +44,7 @@ enum http_flags {
 struct http_param {
 	const char *name;
 	enum { PARAM_TEXT, PARAM_INT } type;
-	int64_t min, max;  /* PARAM_INT: value, PARAM_TEXT: bytes */
+	int64_t min, max; /* PARAM_INT: value, PARAM_TEXT: bytes */
 	bool repeatable;
 	const char *doc;
 };
@@ -57,38 +59,38 @@ struct http_answer {
 
 struct http_route {
 	enum http_method method;
-	const char *path;                /* "/nodes/:id/heartbeats": a segment ":x" matches one non-empty segment, percent-decoded */
+	const char *path; /* "/nodes/:id/heartbeats": a segment ":x" matches one non-empty segment, percent-decoded */
 	http_handler *handler;
 	enum http_access access;
 	unsigned flags;
-	size_t body_max;                 /* bytes; 0: no body is taken (400 unexpected_body) */
-	const struct json_message *body; /* what is read, for documents; NULL: none or not JSON */
-	const struct http_param *params; /* ends with .name NULL; may be NULL */
+	size_t body_max;                   /* bytes; 0: no body is taken (400 unexpected_body) */
+	const struct json_message *body;   /* what is read, for documents; NULL: none or not JSON */
+	const struct http_param *params;   /* ends with .name NULL; may be NULL */
 	const struct http_answer *answers; /* ends with .status 0 */
-	const enum error_code *errors;   /* the route's own refusals, ends with ERR_COUNT; for documents and the tests' coverage check */
-	const char *summary;             /* one line */
-	const char *doc;                 /* more, or NULL */
+	const enum error_code *errors; /* the route's own refusals, ends with ERR_COUNT; for documents and the tests' coverage check */
+	const char *summary;           /* one line */
+	const char *doc;               /* more, or NULL */
 };
 
 struct http_options {
-	const char *service;           /* "mesh": metrics are tana_mesh_http_... */
-	const char *version, *commit;  /* for /info; NULL: not shown */
-	const char *description;       /* one sentence, for /openapi.json; NULL: none */
-	const char *listen;            /* HOST:PORT, [::1]:PORT; port 0 picks a free one */
+	const char *service;            /* "mesh": metrics are tana_mesh_http_... */
+	const char *version, *commit;   /* for /info; NULL: not shown */
+	const char *description;        /* one sentence, for /openapi.json; NULL: none */
+	const char *listen;             /* HOST:PORT, [::1]:PORT; port 0 picks a free one */
 	const char *tls_cert, *tls_key; /* PEM files, both or neither */
-	int workers;                   /* threads; 0: one a core */
-	int connections_max;           /* all, streams included */
-	int connections_per_address;   /* loopback exempt */
-	int streams_max;
-	int64_t idle_timeout_ms;       /* keep-alive connections and slow requests; a whole request header must be there in this time */
-	int64_t stream_comment_ms;     /* how often a quiet event stream gets a comment; 0: 15 s */
-	double rate_per_second;        /* writes an address */
+	int workers;                    /* threads; 0: one a core */
+	int connections_max;            /* all, streams included; 0: 16384 */
+	int connections_per_address;    /* loopback exempt; 0: 1024 */
+	int streams_max;                /* 0: 10000 */
+	int64_t idle_timeout_ms;   /* keep-alive connections and slow requests: a whole request header must be there in this time; 0: 30 s */
+	int64_t stream_comment_ms; /* how often a quiet event stream gets a comment; 0: 15 s */
+	double rate_per_second;    /* writes an address; 0: no limit */
 	int rate_burst;
 	bool rate_exempt_loopback;
 	enum { ACCESS_LOG_OFF, ACCESS_LOG_ERRORS /* answers >= 400 */, ACCESS_LOG_ALL } access_log;
 	const struct http_route *routes;
 	size_t route_count;
-	void *ctx;                     /* http_ctx() */
+	void *ctx; /* http_ctx() */
 	/* For /ready: false with *err naming the dependency that does not answer. */
 	bool (*ready)(void *ctx, struct error *err);
 	/* The service's own fields of /health and /info: appends `,"key":value` pairs. May be NULL. */
@@ -101,8 +103,9 @@ struct http_options {
 MUST_CHECK struct http_server *http_server_start(const struct http_options *o, struct error *err);
 /* The bound address, "127.0.0.1:8190". */
 const char *http_server_address(const struct http_server *s);
-/* Stops accepting, closes idle connections, answers what is under way (streams get a last comment and end) and waits for it, at most drain_ms. Requests that still come in on
- * open connections get 503 shutting_down, except on HTTP_NOT_READY_OK routes. True when no connection is left, so that no http_finish is owed any more. */
+/* Stops accepting, closes idle connections, answers what is under way (streams get a last comment and end) and waits for it, at most
+ * drain_ms. Requests that still come in on open connections get 503 shutting_down, except on HTTP_NOT_READY_OK routes. True when no
+ * connection is left, so that no http_finish is owed any more. */
 bool http_server_drain(struct http_server *s, int64_t drain_ms);
 /* Drains (unless that was done), cuts what is left and frees everything. Later http_finish calls must not come. */
 void http_server_stop(struct http_server *s, int64_t drain_ms);
@@ -125,8 +128,8 @@ struct str http_header(const struct http_request *r, const char *name); /* first
 bool http_from_loopback(const struct http_request *r);
 /* The peer's address as text, without the port. */
 const char *http_peer(const struct http_request *r);
-/* Query parameters, by the route's declaration (asking for an undeclared one is an invariant). A parameter that is not declared, given twice though not repeatable, out of range or
- * badly encoded was refused with malformed_parameter before the handler ran. */
+/* Query parameters, by the route's declaration (asking for an undeclared one is an invariant). A parameter that is not declared, given
+ * twice though not repeatable, out of range or badly encoded was refused with malformed_parameter before the handler ran. */
 MUST_CHECK bool http_query_int(const struct http_request *r, const char *name, int64_t fallback, int64_t *out);
 struct str http_query_text(const struct http_request *r, const char *name, size_t nth); /* absent when there are fewer */
 /* Reads the JSON body by the message; *out in the arena's care. False: *reply is the refusal to return. */
@@ -144,23 +147,24 @@ struct http_reply *http_reply_error_extra(struct http_request *r, const struct e
 struct http_reply *http_reply_empty(struct http_request *r, int status);
 /* Streams `size` bytes of an open file from its current offset; takes the descriptor. */
 struct http_reply *http_reply_file(struct http_request *r, int status, const char *content_type, int fd, uint64_t size);
-/* Streams a body of unknown length: `next` appends the next piece to *out and returns true while there is more to come; false ends it. *failed = true cuts the
- * connection, so that the client notices. `end` is called once. */
+/* Streams a body of unknown length: `next` appends the next piece to *out and returns true while there is more to come; false ends it.
+ * *failed = true cuts the connection, so that the client notices. `end` is called once. */
 struct http_reply *http_reply_stream(struct http_request *r, int status, const char *content_type,
 				     bool (*next)(void *ctx, struct buf *out, bool *failed), void (*end)(void *ctx), void *ctx);
 /* Adds a header to a reply (before it is returned or finished); both are copied. Returns the reply. */
 struct http_reply *http_reply_header(struct http_reply *reply, const char *name, const char *value);
-/* Entity tag for a 200: answers 304 instead when If-None-Match has it. */
+/* Entity tag for a 200: answers 304 instead when If-None-Match has it. Quotes are added when `etag` has none. */
 struct http_reply *http_reply_etag(struct http_request *r, struct http_reply *reply, const char *etag);
 
-/* Deferred answers. Between http_reply_later and http_finish the request, its arena and its strings stay valid. http_finish may come before http_reply_later returned to the
- * server. Thread-safe. When the client went away meanwhile the reply is dropped silently. */
+/* Deferred answers. Between http_reply_later and http_finish the request, its arena and its strings stay valid. http_finish may come
+ * before http_reply_later returned to the server. Thread-safe. When the client went away meanwhile the reply is dropped silently. */
 struct http_reply *http_reply_later(struct http_request *r);
 void http_finish(struct http_request *r, struct http_reply *reply);
 
 /*
- * Server-Sent Events (WHATWG HTML, text/event-stream). A hub is a bounded ring of events with growing ids; each stream reads from it at its own speed. A stream
- * that falls behind the ring is closed (the client reconnects with Last-Event-ID). A comment goes out every 15 s.
+ * Server-Sent Events (WHATWG HTML, text/event-stream). A hub is a bounded ring of events with growing ids; each stream reads from it at
+ * its own speed. A stream that falls behind the ring is closed (the client reconnects with Last-Event-ID). A comment goes out
+ * every stream_comment_ms.
  */
 struct sse_hub;
 struct sse_hub *sse_hub_new(size_t ring_events); /* before the server starts */
@@ -168,11 +172,13 @@ void sse_hub_free(struct sse_hub *h);            /* after the server stopped */
 /* Publishes one event: id > every earlier id. type and data are copied; data has no newline. Thread-safe, never blocks on readers. */
 void sse_hub_publish(struct sse_hub *h, int64_t id, const char *type, struct str data);
 size_t sse_hub_streams(struct sse_hub *h);
-/* Fetches events after `after` and before `before` that the ring does not hold, oldest first, through `emit`; returns false when they are gone, or when `after`, which may be
- * beyond the newest in the ring, was never given (the stream then begins with an event `reset`, whose meaning is: read the lists anew). May be NULL. Runs on a worker thread; at most a few hundred events. */
+/* Fetches events after `after` and before `before` that the ring does not hold, oldest first, through `emit`; returns false when they
+ * are gone, or when `after`, which may be beyond the newest in the ring, was never given (the stream then begins with an event `reset`,
+ * whose meaning is: read the lists anew). May be NULL. Runs on a worker thread; at most a few hundred events. */
 typedef void sse_emit_fn(void *emit_ctx, int64_t id, const char *type, struct str data);
 typedef bool sse_backfill_fn(void *ctx, int64_t after, int64_t before, sse_emit_fn *emit, void *emit_ctx);
-/* Answers with a stream: begins after `last_id` (Last-Event-ID), or with the next event when last_id < 0. 503 overloaded when streams_max is reached. */
+/* Answers with a stream: begins after `last_id` (Last-Event-ID), or with the next event when last_id < 0. 503 overloaded when
+ * streams_max is reached. */
 struct http_reply *http_reply_events(struct http_request *r, struct sse_hub *h, int64_t last_id, sse_backfill_fn *backfill, void *ctx);
 
 #endif

@@ -1,10 +1,12 @@
 /*
- * What the server's files share. Reading order: server.c (life cycle), listener.c (accepting, deadlines), connection.c, request.c (a request from
- * its first line to its end), examine.c (what its header says), later.c (deferred answers), reply.c and answer.c (replies and how they leave), sse.c (streams), builtin.c, request_metrics.c.
+ * What the server's files share. Reading order: server.c (life cycle), listener.c (accepting, deadlines), connection.c, request.c (a
+ * request from its first line to its end), examine.c (what its header says), later.c (deferred answers), reply.c and answer.c (replies
+ * and how they leave), sse.c (streams), builtin.c, request_metrics.c.
  *
- * Threads. Each worker is one libmicrohttpd daemon with one thread and one epoll set; a connection belongs to one worker for life, and everything of a
- * connection or request without a lock or `_Atomic` is its worker's alone. The listener thread accepts and hands connections to the worker
- * with the fewest, and twice a second or so looks for connections whose time is up. Other threads come in by http_finish and the event hubs only.
+ * Threads. Each worker is one libmicrohttpd daemon with one thread and one epoll set; a connection belongs to one worker for life, and
+ * everything of a connection or request without a lock or `_Atomic` is its worker's alone. The listener thread accepts and hands
+ * connections to the worker with the fewest, and a few times a second looks for connections whose time is up. Other threads come in by
+ * http_finish and the event hubs only.
  */
 #ifndef TANA_HTTP_SERVER_PRIVATE_H
 #define TANA_HTTP_SERVER_PRIVATE_H
@@ -23,17 +25,17 @@
 #include "uri.h"
 
 enum {
-	HTTP_ID_MAX = 64,                 /* bytes of a request id taken from the client */
+	HTTP_ID_MAX = 64, /* bytes of a request id taken from the client */
 	HTTP_ID_SIZE = HTTP_ID_MAX + 1,
-	REQUEST_ROOM = 3 * 1024,          /* first bytes of a request's arena: most requests need no more */
-	REQUESTS_SPARE_MAX = 128,         /* request objects a worker keeps for reuse */
-	KEPT_BUFFER_MAX = 16 * 1024,      /* a request object's buffers above this are given back at its end */
-	BODY_ROOM_AHEAD = 64 * 1024,      /* at most this is allocated for announced bytes that have not come */
-	BODY_BYTES_PER_S = 16 * 1024,     /* a body that comes slower than this is cut after the idle timeout */
-	DISCARD_BYTES_MAX = 16 << 20,     /* of a refused body that are read so that the client sees the answer */
+	REQUEST_ROOM = 3 * 1024,      /* first bytes of a request's arena: most requests need no more */
+	REQUESTS_SPARE_MAX = 128,     /* request objects a worker keeps for reuse */
+	KEPT_BUFFER_MAX = 16 * 1024,  /* a request object's buffers above this are given back at its end */
+	BODY_ROOM_AHEAD = 64 * 1024,  /* at most this is allocated for announced bytes that have not come */
+	BODY_BYTES_PER_S = 16 * 1024, /* a body that comes slower than this is cut after the idle timeout */
+	DISCARD_BYTES_MAX = 16 << 20, /* of a refused body that are read so that the client sees the answer */
 	DISCARD_MS_MAX = 2000,
 	SWEEP_MS = 250,
-	MHD_POOL_BYTES = 16 * 1024,       /* a connection's memory inside libmicrohttpd: request header, and answer header or chunk */
+	MHD_POOL_BYTES = 16 * 1024, /* a connection's memory inside libmicrohttpd: request header, and answer header or chunk */
 	STREAM_COMMENT_MS = 15000,
 	HUBS_MAX = 8,
 };
@@ -44,7 +46,7 @@ enum connection_phase {
 	CONN_READING,    /* a body is coming in */
 	CONN_DISCARDING, /* a refused body is coming in; whoever moves it on first may write the answer */
 	CONN_ANSWERING,
-	CONN_CUT         /* by the listener; the worker writes nothing more */
+	CONN_CUT /* by the listener; the worker writes nothing more */
 };
 
 /* Where a deferred answer is. */
@@ -62,11 +64,11 @@ struct connection {
 	struct worker *worker;
 	struct MHD_Connection *mhd;
 	int fd;
-	_Atomic int phase;              /* enum connection_phase */
-	_Atomic int later;              /* enum later_state of the request under way */
+	_Atomic int phase;                /* enum connection_phase */
+	_Atomic int later;                /* enum later_state of the request under way */
 	struct connection *next_finished; /* in the worker's list of those */
-	_Atomic int64_t deadline_ms;    /* monotonic; INT64_MAX: none */
-	struct str cut_answer;          /* CONN_DISCARDING: what to write when the deadline comes first; set before the phase */
+	_Atomic int64_t deadline_ms;      /* monotonic; INT64_MAX: none */
+	struct str cut_answer;            /* CONN_DISCARDING: what to write when the deadline comes first; set before the phase */
 	struct address_key address;
 	bool loopback;
 	char peer[ADDRESS_TEXT_SIZE];
@@ -75,11 +77,11 @@ struct connection {
 struct worker {
 	struct http_server *server;
 	struct MHD_Daemon *mhd;
-	_Atomic int open;               /* connections given to it */
-	pthread_mutex_t lock;           /* the list; and no descriptor in it is closed while it is held */
+	_Atomic int open;     /* connections given to it */
+	pthread_mutex_t lock; /* the list; and no descriptor in it is closed while it is held */
 	struct connection *connections;
 	_Atomic(struct connection *) finished; /* sleeping connections whose answers are ready, the last first: see later.c */
-	struct http_request *spare;     /* the worker thread's own */
+	struct http_request *spare;            /* the worker thread's own */
 	int spare_count;
 };
 
@@ -103,18 +105,18 @@ struct http_server {
 	char openapi_etag[24];
 	char id_prefix[10]; /* "xxxxxxxx-": of every request id this process makes */
 	_Atomic uint64_t next_id;
-	int64_t started_ms;        /* monotonic */
-	_Atomic int open;          /* connections */
+	int64_t started_ms; /* monotonic */
+	_Atomic int open;   /* connections */
 	_Atomic int streams;
 	_Atomic int64_t refused_connections;
 	_Atomic int64_t rate_limited;
-	_Atomic bool draining;     /* no new connections, last answers */
-	_Atomic bool stopping;     /* nobody waits for deferred answers any more */
+	_Atomic bool draining; /* no new connections, last answers */
+	_Atomic bool stopping; /* nobody waits for deferred answers any more */
 	_Atomic bool listener_ends;
 	pthread_mutex_t hubs_lock;
 	struct sse_hub *hubs[HUBS_MAX];
 	size_t hub_count;
-	char start_message[256];   /* libmicrohttpd's last complaint while starting */
+	char start_message[256]; /* libmicrohttpd's last complaint while starting */
 };
 
 /* One reply. Lives in its request's arena; what it owns is released when it is sent or its request ends. */
@@ -132,10 +134,10 @@ struct http_reply {
 	bool has_cache_control, has_retry_after;
 	const char *content_type; /* NULL: no body */
 	struct reply_header *headers;
-	char *owned;         /* REPLY_BYTES: malloc'ed, or NULL: then the bytes are in the request's scratch buffer */
+	char *owned; /* REPLY_BYTES: malloc'ed, or NULL: then the bytes are in the request's scratch buffer */
 	size_t scratch_at;
-	int fd;              /* REPLY_FILE: -1 once libmicrohttpd has it */
-	uint64_t size;       /* REPLY_BYTES, REPLY_FILE */
+	int fd;                                                       /* REPLY_FILE: -1 once libmicrohttpd has it */
+	uint64_t size;                                                /* REPLY_BYTES, REPLY_FILE */
 	bool (*next_piece)(void *ctx, struct buf *out, bool *failed); /* REPLY_STREAM */
 	void (*end)(void *ctx);
 	void *ctx;
@@ -159,29 +161,29 @@ struct http_request {
 	struct http_server *server;
 	struct connection *connection;
 	enum request_stage stage;
-	bool head;                 /* HEAD, answered by GET's handler */
+	bool head; /* HEAD, answered by GET's handler */
 	const char *method;
-	const char *target_seen;   /* libmicrohttpd's own text of the target, for the check for NUL only */
-	const char *target;        /* a copy, as it came: for the log */
+	const char *target_seen; /* libmicrohttpd's own text of the target, for the check for NUL only */
+	const char *target;      /* a copy, as it came: for the log */
 	size_t target_len;
 	const struct http_route *route; /* NULL: none found */
-	size_t route_index;        /* server->route_count when none was found */
+	size_t route_index;             /* server->route_count when none was found */
 	struct request_headers headers;
-	uint64_t body_announced;   /* Content-Length; 0 when chunked */
-	uint64_t body_seen;        /* bytes so far, kept or discarded */
+	uint64_t body_announced; /* Content-Length; 0 when chunked */
+	uint64_t body_seen;      /* bytes so far, kept or discarded */
 	int64_t body_started_ms;
-	struct http_reply *refusal; /* answered when the body has gone by */
-	struct http_reply *replies; /* all that were made; released with the request */
+	struct http_reply *refusal;  /* answered when the body has gone by */
+	struct http_reply *replies;  /* all that were made; released with the request */
 	struct http_reply *finished; /* by http_finish */
 	int64_t started_ns;
-	int status;                /* of the answer queued; 0: none yet */
-	uint64_t answer_bytes;     /* of the body */
+	int status;            /* of the answer queued; 0: none yet */
+	uint64_t answer_bytes; /* of the body */
 	size_t arg_count;
 	char id[HTTP_ID_SIZE];
 	/* Up to here a new request begins with zeros. */
-	struct buf body;           /* kept between requests, and so is scratch */
-	struct buf scratch;        /* JSON of the reply */
-	struct http_reply later;   /* what http_reply_later returns */
+	struct buf body;         /* kept between requests, and so is scratch */
+	struct buf scratch;      /* JSON of the reply */
+	struct http_reply later; /* what http_reply_later returns */
 	struct uri uri;
 	struct str args[ROUTER_ARGS_MAX];
 	struct arena arena;
@@ -190,8 +192,8 @@ struct http_request {
 
 /* request.c: libmicrohttpd's callbacks. */
 void *request_begin(void *server, const char *target, struct MHD_Connection *mc);
-enum MHD_Result request_step(void *server, struct MHD_Connection *mc, const char *url, const char *method, const char *version, const char *upload,
-			     size_t *upload_size, void **request);
+enum MHD_Result request_step(void *server, struct MHD_Connection *mc, const char *url, const char *method, const char *version,
+			     const char *upload, size_t *upload_size, void **request);
 void request_end(void *server, struct MHD_Connection *mc, void **request, enum MHD_RequestTerminationCode how);
 void request_free(struct http_request *r);
 
@@ -209,7 +211,8 @@ struct str reply_bytes(const struct http_reply *reply); /* REPLY_BYTES: the body
 
 /* answer.c: hands the reply to libmicrohttpd. */
 enum MHD_Result answer_queue(struct http_request *r, struct http_reply *reply);
-/* The whole answer as bytes, for a connection that closes after it: for refusing in the middle of a body, when libmicrohttpd takes no answer. In the arena. */
+/* The whole answer as bytes, for a connection that closes after it: for refusing in the middle of a body, when libmicrohttpd takes no
+ * answer. In the arena. */
 struct str answer_as_bytes(struct http_request *r, const struct http_reply *reply);
 
 /* sse.c */

@@ -1,7 +1,8 @@
 /*
- * Server-Sent Events. The hub's ring holds the last events as ready-made text; each stream has a cursor into it. A stream with nothing to send suspends
- * its connection and joins the queue of sleepers; the hub's own thread resumes those that have something to do, so that publishing is one append and at most one
- * signal, however many streams there are. Streams fall asleep in the order of both their cursors and their next comments: only the queue's front is ever looked at.
+ * Server-Sent Events. The hub's ring holds the last events as ready-made text; each stream has a cursor into it. A stream with nothing
+ * to send suspends its connection and joins the queue of sleepers; the hub's own thread resumes those that have something to do, so
+ * that publishing is one append and at most one signal, however many streams there are. Streams fall asleep in the order of both their
+ * cursors and their next comments: only the queue's front is ever looked at.
  *
  * libmicrohttpd does not notice that the peer of a suspended connection left; the comment, which goes out every 15 s, finds out.
  * Lock order: libmicrohttpd's response lock, the hub's lock, libmicrohttpd's connection lock.
@@ -17,7 +18,7 @@
 #include "server_private.h"
 
 enum {
-	RESUMED_AT_ONCE = 256,   /* before publishers get the lock in between */
+	RESUMED_AT_ONCE = 256,     /* before publishers get the lock in between */
 	STREAM_BLOCK_HTTP10 = 1024 /* libmicrohttpd's buffer for clients without chunked encoding; others need none */
 };
 
@@ -33,10 +34,10 @@ struct sse_stream {
 	struct sse_hub *hub;
 	struct http_request *request;
 	bool sleeping, comment_due, ended;
-	uint64_t cursor;           /* sequence number of the next event */
-	int64_t last_id;           /* no event up to this id is sent any more */
-	int64_t wake_ms;           /* when sleeping: the next comment */
-	struct buf own;            /* text of this stream alone; goes first */
+	uint64_t cursor; /* sequence number of the next event */
+	int64_t last_id; /* no event up to this id is sent any more */
+	int64_t wake_ms; /* when sleeping: the next comment */
+	struct buf own;  /* text of this stream alone; goes first */
 	size_t own_sent;
 	struct sse_event *current; /* one that did not fit as a whole */
 	size_t current_sent;
@@ -48,11 +49,11 @@ struct sse_hub {
 	pthread_t waker;
 	struct sse_event **ring; /* the event with sequence number n is at n % cap */
 	size_t cap;
-	uint64_t first, end;     /* the ring holds [first, end) */
+	uint64_t first, end;             /* the ring holds [first, end) */
 	struct sse_stream *front, *back; /* sleepers, the longest asleep in front */
 	size_t streams;
-	bool ending;             /* streams say goodbye */
-	bool closing;            /* the waker ends */
+	bool ending;  /* streams say goodbye */
+	bool closing; /* the waker ends */
 };
 
 /* ---- events ---- */
@@ -334,8 +335,8 @@ static void emit(void *stream, int64_t id, const char *type, struct str data)
 	st->last_id = id;
 }
 
-/* Places the cursor behind last_id. What the ring does not reach back to comes from `backfill`; events that it and the ring both have are sent once, for
- * ids only grow. */
+/* Places the cursor behind last_id. What the ring does not reach back to comes from `backfill`; events that it and the ring both have
+ * are sent once, for ids only grow. */
 static void catch_up(struct sse_stream *st, int64_t last_id, sse_backfill_fn *backfill, void *ctx)
 {
 	struct sse_hub *h = st->hub;

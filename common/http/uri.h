@@ -1,6 +1,6 @@
 /*
- * The request target (RFC 9112 3.2, RFC 3986): path segments and query parameters from outside. Decoded in place, so the text given must be
- * writable and outlive the result. Pure. Private to this room.
+ * The request target (RFC 9112 3.2, RFC 3986): path segments and query parameters from outside. Decoded in place, so the text given
+ * must be writable and outlive the result. Pure. Private to this room.
  */
 #ifndef TANA_HTTP_URI_H
 #define TANA_HTTP_URI_H
@@ -23,8 +23,9 @@ struct uri {
 };
 
 /*
- * Takes "/a/b?x=1" or "http://host/a/b?x=1" apart. Percent-encoding must be whole and give valid UTF-8 without NUL; raw control characters and "#" are
- * refused; "+" in the query is a blank. ERR_MALFORMED_REQUEST for the path, ERR_MALFORMED_PARAMETER for the query.
+ * Takes "/a/b?x=1" or "http://host/a/b?x=1" apart. Percent-encoding must be whole and give valid UTF-8 without NUL; raw control
+ * characters and "#" are refused; "+" in the query is a blank. ERR_MALFORMED_REQUEST for the path, ERR_MALFORMED_PARAMETER for the
+ * query.
  */
 MUST_CHECK bool uri_parse(char *text, size_t n, struct arena *arena, struct uri *out, struct error *err);
 

@@ -3,6 +3,7 @@
  *	GET  /kilobyte	1 KB of bytes, answered at once
  *	POST /echo	a JSON body, answered at once
  *	POST /later	a JSON body, answered by another thread in batches, as a writer does that groups 64 changes into one commit
+ *	GET  /events	an event stream that stays quiet, to see what thousands of sleeping connections cost the others
  * and prints each second how many requests were answered and how many microseconds of CPU one took. Drive it with, for instance,
  *	wrk -t1 -c64 -d5 http://127.0.0.1:PORT/kilobyte
  *	wrk -t1 -c128 -d5 -s tests/bench/post.lua http://127.0.0.1:PORT/later
@@ -83,11 +84,18 @@ static void *writer(void *unused)
 	return NULL;
 }
 
+static struct sse_hub *hub;
+static struct http_reply *get_events(struct http_request *r)
+{
+	return http_reply_events(r, hub, -1, NULL, NULL);
+}
+
 static const struct http_answer answers[] = {{200, NULL, "application/json", "done"}, {0}};
 static const struct http_route routes[] = {
 	{.method = HTTP_GET, .path = "/kilobyte", .handler = get_kilobyte, .answers = answers, .summary = "1 KB"},
 	{.method = HTTP_POST, .path = "/echo", .handler = ok, .body_max = 65536, .answers = answers, .summary = "at once"},
 	{.method = HTTP_POST, .path = "/later", .handler = post_later, .body_max = 65536, .answers = answers, .summary = "in batches"},
+	{.method = HTTP_GET, .path = "/events", .handler = get_events, .flags = HTTP_STREAM, .answers = answers, .summary = "quiet"},
 };
 
 static double cpu_us(void)
@@ -106,10 +114,14 @@ static void on_signal(int signal)
 int main(int argc, char **argv)
 {
 	struct error err;
-	struct http_options o = {.service = "bench", .listen = argc > 1 ? argv[1] : "127.0.0.1:0", .routes = routes, .route_count = ARRAY_LEN(routes),
+	struct http_options o = {.service = "bench",
+				 .listen = argc > 1 ? argv[1] : "127.0.0.1:0",
+				 .routes = routes,
+				 .route_count = ARRAY_LEN(routes),
 				 .rate_exempt_loopback = true};
 	struct http_server *s;
 	pthread_t thread;
+	hub = sse_hub_new(16);
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 	if (!log_open("bench", LOG_LEVEL_INFO, LOG_FORMAT_TEXT, NULL, &err) || !(s = http_server_start(&o, &err))) {
@@ -133,5 +145,6 @@ int main(int argc, char **argv)
 	pthread_cond_signal(&queue.wake);
 	pthread_mutex_unlock(&queue.lock);
 	pthread_join(thread, NULL);
+	sse_hub_free(hub);
 	return 0;
 }

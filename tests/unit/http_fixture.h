@@ -132,7 +132,8 @@ static inline struct http_reply *get_whoami(struct http_request *r)
 {
 	struct buf body = {0};
 	struct str agent = http_header(r, "user-agent");
-	buf_printf(&body, "%s %s %s %.*s", http_peer(r), http_from_loopback(r) ? "loopback" : "far", http_request_id(r), STR_ARG(agent));
+	buf_printf(&body, "%s %s %s %.*s", http_peer(r), http_from_loopback(r) ? "loopback" : "far", http_request_id(r),
+		   STR_ARG(agent));
 	return http_reply_bytes(r, 200, "text/plain", &body);
 }
 
@@ -217,23 +218,54 @@ static inline struct http_reply *get_events(struct http_request *r)
 	return http_reply_events(r, service->hub, last_id, service->backfill, service);
 }
 
-static const struct http_param query_params[] = {{.name = "status", .type = PARAM_TEXT, .min = 1, .max = 16, .repeatable = true, .doc = "which"},
-						 {.name = "limit", .type = PARAM_INT, .min = 1, .max = 1000, .doc = "how many"},
-						 {.name = NULL}};
+static const struct http_param query_params[] = {
+	{.name = "status", .type = PARAM_TEXT, .min = 1, .max = 16, .repeatable = true, .doc = "which"},
+	{.name = "limit", .type = PARAM_INT, .min = 1, .max = 1000, .doc = "how many"},
+	{.name = NULL}};
 static const struct http_answer thing_answers[] = {{200, &thing_message, NULL, "the thing"}, {0}};
-static const struct http_answer created_answers[] = {{201, &thing_message, NULL, "the thing was made"}, {200, &thing_message, NULL, "it was there"}, {0}};
+static const struct http_answer created_answers[] = {
+	{201, &thing_message, NULL, "the thing was made"}, {200, &thing_message, NULL, "it was there"}, {0}};
 static const struct http_answer text_answers[] = {{200, NULL, "text/plain", "a text"}, {0}};
 static const struct http_answer event_answers[] = {{200, NULL, "text/event-stream", "events"}, {0}};
 static const enum error_code thing_errors[] = {ERR_UNKNOWN_NODE, ERR_NOT_FOUND, ERR_COUNT};
 static const enum error_code no_errors[] = {ERR_COUNT};
 
-#define ROUTE(m, p, fn) {.method = (m), .path = (p), .handler = (fn), .errors = no_errors, .answers = text_answers, .summary = "Does " p}
+#define ROUTE(m, p, fn) \
+	{ \
+		.method = (m), .path = (p), .handler = (fn), .errors = no_errors, .answers = text_answers, .summary = "Does " p \
+	}
 static const struct http_route fixture_routes[] = {
-	{.method = HTTP_GET, .path = "/things/:id", .handler = get_thing, .answers = thing_answers, .errors = thing_errors, .summary = "One thing", .doc = "All of | it."},
-	{.method = HTTP_POST, .path = "/things", .handler = post_thing, .access = ACCESS_NODE_SIGNED, .flags = HTTP_WRITE, .body_max = THING_BODY_MAX,
-	 .body = &thing_message, .answers = created_answers, .errors = thing_errors, .summary = "A new thing"},
-	{.method = HTTP_PUT, .path = "/bytes", .handler = put_bytes, .body_max = 1 << 20, .answers = text_answers, .errors = no_errors, .summary = "Bytes"},
-	{.method = HTTP_GET, .path = "/query", .handler = get_query, .params = query_params, .answers = text_answers, .errors = no_errors, .summary = "A query"},
+	{.method = HTTP_GET,
+	 .path = "/things/:id",
+	 .handler = get_thing,
+	 .answers = thing_answers,
+	 .errors = thing_errors,
+	 .summary = "One thing",
+	 .doc = "All of | it."},
+	{.method = HTTP_POST,
+	 .path = "/things",
+	 .handler = post_thing,
+	 .access = ACCESS_NODE_SIGNED,
+	 .flags = HTTP_WRITE,
+	 .body_max = THING_BODY_MAX,
+	 .body = &thing_message,
+	 .answers = created_answers,
+	 .errors = thing_errors,
+	 .summary = "A new thing"},
+	{.method = HTTP_PUT,
+	 .path = "/bytes",
+	 .handler = put_bytes,
+	 .body_max = 1 << 20,
+	 .answers = text_answers,
+	 .errors = no_errors,
+	 .summary = "Bytes"},
+	{.method = HTTP_GET,
+	 .path = "/query",
+	 .handler = get_query,
+	 .params = query_params,
+	 .answers = text_answers,
+	 .errors = no_errors,
+	 .summary = "A query"},
 	ROUTE(HTTP_GET, "/boom", get_boom),
 	ROUTE(HTTP_GET, "/tagged", get_tagged),
 	ROUTE(HTTP_GET, "/stream", get_stream),
@@ -242,8 +274,20 @@ static const struct http_route fixture_routes[] = {
 	ROUTE(HTTP_GET, "/whoami", get_whoami),
 	ROUTE(HTTP_GET, "/changed-mind", get_changed_mind),
 	ROUTE(HTTP_GET, "/slow", get_slow),
-	{.method = HTTP_POST, .path = "/later", .handler = post_later, .body_max = 65536, .answers = text_answers, .errors = no_errors, .summary = "Later"},
-	{.method = HTTP_GET, .path = "/events", .handler = get_events, .flags = HTTP_STREAM, .answers = event_answers, .errors = no_errors, .summary = "Events"},
+	{.method = HTTP_POST,
+	 .path = "/later",
+	 .handler = post_later,
+	 .body_max = 65536,
+	 .answers = text_answers,
+	 .errors = no_errors,
+	 .summary = "Later"},
+	{.method = HTTP_GET,
+	 .path = "/events",
+	 .handler = get_events,
+	 .flags = HTTP_STREAM,
+	 .answers = event_answers,
+	 .errors = no_errors,
+	 .summary = "Events"},
 };
 
 static inline bool fixture_ready(void *ctx, struct error *err)
@@ -260,9 +304,18 @@ static inline void fixture_fields(void *ctx, struct buf *out)
 
 static inline struct http_options fixture_options(struct service *service)
 {
-	return (struct http_options){.service = "test", .version = "1.2.3", .commit = "abc", .listen = "127.0.0.1:0", .workers = 2, .rate_exempt_loopback = true,
-				     .routes = fixture_routes, .route_count = ARRAY_LEN(fixture_routes), .ctx = service, .ready = fixture_ready,
-				     .health = fixture_fields, .info = fixture_fields};
+	return (struct http_options){.service = "test",
+				     .version = "1.2.3",
+				     .commit = "abc",
+				     .listen = "127.0.0.1:0",
+				     .workers = 2,
+				     .rate_exempt_loopback = true,
+				     .routes = fixture_routes,
+				     .route_count = ARRAY_LEN(fixture_routes),
+				     .ctx = service,
+				     .ready = fixture_ready,
+				     .health = fixture_fields,
+				     .info = fixture_fields};
 }
 
 static inline struct http_server *start(const struct http_options *o)
@@ -427,13 +480,13 @@ static inline int64_t since(int64_t begin_ms)
 }
 
 /* Waits until `is` says so. */
-#define wait_until(is)                                                                                                         \
-	do {                                                                                                                   \
-		int64_t wait_begin_ms = clock_mono_ms();                                                                       \
-		while (!(is)) {                                                                                                \
-			assert_true(since(wait_begin_ms) < PATIENCE_MS);                                                       \
-			nap(2);                                                                                                \
-		}                                                                                                              \
+#define wait_until(is) \
+	do { \
+		int64_t wait_begin_ms = clock_mono_ms(); \
+		while (!(is)) { \
+			assert_true(since(wait_begin_ms) < PATIENCE_MS); \
+			nap(2); \
+		} \
 	} while (0)
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -33,9 +33,13 @@ static void openapi(void **state)
 	assert_has(&out, "\"/things/{id}\":{\n\"get\":{");
 	assert_has(&out, "\"operationId\":\"get_things_id\"");
 	assert_has(&out, "{\"name\":\"id\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}");
-	assert_has(&out, "{\"name\":\"limit\",\"in\":\"query\",\"description\":\"how many\",\"schema\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}}");
+	assert_has(
+		&out,
+		"{\"name\":\"limit\",\"in\":\"query\",\"description\":\"how many\",\"schema\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}}");
 	assert_has(&out, "\"schema\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":16}}");
-	assert_has(&out, "\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/Thing\"}}},\"x-tana-bytes-max\":1000}");
+	assert_has(
+		&out,
+		"\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/Thing\"}}},\"x-tana-bytes-max\":1000}");
 	assert_has(&out, "\"x-tana-access\":\"node-signed\",\"x-tana-errors\":[\"not_found\", \"unknown_node\", \"rate_limited\"]");
 	assert_has(&out, "\"404\":{\"description\":\"not_found, unknown_node\"");
 	assert_has(&out, "\"429\":{\"description\":\"rate_limited\"");
@@ -81,14 +85,16 @@ static void metrics_of_a_service(void **state)
 	metric_add(&labelled, 1, 1000000000);
 	metric_write(&out, &plain);
 	metric_write(&out, &labelled);
-	assert_string_equal(buf_z(&out), "# HELP tana_test_nodes Nodes known.\n# TYPE tana_test_nodes gauge\ntana_test_nodes 42\n"
-					 "# HELP tana_test_busy_seconds_total Time.\n# TYPE tana_test_busy_seconds_total counter\n"
-					 "tana_test_busy_seconds_total{kind=\"good\"} 0\ntana_test_busy_seconds_total{kind=\"bad\"} 2.5\n");
+	assert_string_equal(buf_z(&out),
+			    "# HELP tana_test_nodes Nodes known.\n# TYPE tana_test_nodes gauge\ntana_test_nodes 42\n"
+			    "# HELP tana_test_busy_seconds_total Time.\n# TYPE tana_test_busy_seconds_total counter\n"
+			    "tana_test_busy_seconds_total{kind=\"good\"} 0\ntana_test_busy_seconds_total{kind=\"bad\"} 2.5\n");
 	buf_free(&out);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(openapi), cmocka_unit_test(markdown), cmocka_unit_test(metrics_of_a_service)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(openapi), cmocka_unit_test(markdown),
+					   cmocka_unit_test(metrics_of_a_service)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,8 +160,13 @@ static void server_stops_with_answers_on_their_way(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finished_later), cmocka_unit_test(finished_at_once), cmocka_unit_test(finished_in_one_batch), cmocka_unit_test(pipelined),
-		cmocka_unit_test(client_leaves),  cmocka_unit_test(server_stops),     cmocka_unit_test(server_stops_with_answers_on_their_way),
+		cmocka_unit_test(finished_later),
+		cmocka_unit_test(finished_at_once),
+		cmocka_unit_test(finished_in_one_batch),
+		cmocka_unit_test(pipelined),
+		cmocka_unit_test(client_leaves),
+		cmocka_unit_test(server_stops),
+		cmocka_unit_test(server_stops_with_answers_on_their_way),
 	};
 	return cmocka_run_group_tests(tests, open_server, close_server);
 }

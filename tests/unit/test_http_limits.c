@@ -109,7 +109,8 @@ static void slow_headers_are_cut(void **state)
 	say(kept, GET("/things/a"));
 	expect(kept, 200, NULL);
 	say(loris, "GET / HTTP/1.1\r\n");
-	while (since(begin) < 5000 && send(loris, "X-Slow: 1\r\n", 11, MSG_NOSIGNAL) > 0) /* each byte would start a plain idle timeout anew */
+	while (since(begin) < 5000 &&
+	       send(loris, "X-Slow: 1\r\n", 11, MSG_NOSIGNAL) > 0) /* each byte would start a plain idle timeout anew */
 		nap(50);
 	assert_in_range(since(begin), 500, 2000);
 	close(loris);
@@ -314,7 +315,8 @@ static void draining(void **state)
 	http_server_stop(s, 0);
 }
 
-/* Requests that had come when the drain began, and were not read yet: /ready tells, other paths are refused. Beginnings of requests are not waited for. */
+/* Requests that had come when the drain began, and were not read yet: /ready tells, other paths are refused. Beginnings of requests are
+ * not waited for. */
 static void requests_while_draining(void **state)
 {
 	(void)state;
@@ -349,7 +351,9 @@ static void nothing_is_accepted_after(void **state)
 	snprintf(address, sizeof(address), "%s", http_server_address(s));
 	ask(s, GET("/health"), 200, NULL);
 	assert_true(http_server_drain(s, 1000));
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in in = {.sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1)),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	wait_until(connect(fd, (struct sockaddr *)&in, sizeof(in)) != 0 || (close(fd), fd = socket(AF_INET, SOCK_STREAM, 0), false));
 	close(fd);
@@ -429,11 +433,11 @@ static void tls(void **state)
 static void bad_tls_files(void **state)
 {
 	(void)state;
-	const char *cert = write_sample("c.pem", tls_sample_cert), *other = write_sample("o.pem", tls_other_key), *text = write_sample("t.pem", "hello"),
-		   *missing = write_sample("none.pem", NULL);
+	const char *cert = write_sample("c.pem", tls_sample_cert), *other = write_sample("o.pem", tls_other_key),
+		   *text = write_sample("t.pem", "hello"), *missing = write_sample("none.pem", NULL);
 	const struct {
 		const char *cert, *key, *says;
-	} cases[] = {{cert, other, "TLS cannot be set up"}, {cert, NULL, "go together"},	     {NULL, other, "go together"},
+	} cases[] = {{cert, other, "TLS cannot be set up"}, {cert, NULL, "go together"},       {NULL, other, "go together"},
 		     {missing, other, "cannot be read"},    {cert, missing, "cannot be read"}, {cert, text, "is no PEM file"}};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct http_options o = fixture_options(&service);

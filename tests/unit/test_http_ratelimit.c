@@ -120,9 +120,12 @@ static void loopback_and_text(void **state)
 		bool loopback;
 		const char *text, *with_port;
 	} cases[] = {
-		{"127.0.0.1", true, "127.0.0.1", "127.0.0.1:8190"}, {"127.9.9.9", true, "127.9.9.9", "127.9.9.9:8190"},
-		{"::1", true, "::1", "[::1]:8190"},		    {"::ffff:127.0.0.1", true, "127.0.0.1", "127.0.0.1:8190"},
-		{"128.0.0.1", false, "128.0.0.1", "128.0.0.1:8190"}, {"2001:db8::1", false, "2001:db8::1", "[2001:db8::1]:8190"},
+		{"127.0.0.1", true, "127.0.0.1", "127.0.0.1:8190"},
+		{"127.9.9.9", true, "127.9.9.9", "127.9.9.9:8190"},
+		{"::1", true, "::1", "[::1]:8190"},
+		{"::ffff:127.0.0.1", true, "127.0.0.1", "127.0.0.1:8190"},
+		{"128.0.0.1", false, "128.0.0.1", "128.0.0.1:8190"},
+		{"2001:db8::1", false, "2001:db8::1", "[2001:db8::1]:8190"},
 		{"::ffff:192.0.2.1", false, "192.0.2.1", "192.0.2.1:8190"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -139,8 +142,19 @@ static void loopback_and_text(void **state)
 static void listen_texts(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"", "8190", ":8190", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:08", "::1:80", "[::1]", "[]:80",
-					  "127.0.0.1:x", "no such host.invalid:80"};
+	static const char *const bad[] = {"",
+					  "8190",
+					  ":8190",
+					  "127.0.0.1",
+					  "127.0.0.1:",
+					  "127.0.0.1:65536",
+					  "127.0.0.1:-1",
+					  "127.0.0.1:08",
+					  "::1:80",
+					  "[::1]",
+					  "[]:80",
+					  "127.0.0.1:x",
+					  "no such host.invalid:80"};
 	struct error err;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		err.code = ERR_COUNT;
@@ -176,8 +190,9 @@ static void counts_by_address(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(burst_then_rate),   cmocka_unit_test(waits_are_told), cmocka_unit_test(new_limits),   cmocka_unit_test(memory_is_bounded),
-		cmocka_unit_test(keys_of_addresses), cmocka_unit_test(loopback_and_text), cmocka_unit_test(listen_texts), cmocka_unit_test(counts_by_address),
+		cmocka_unit_test(burst_then_rate),   cmocka_unit_test(waits_are_told),    cmocka_unit_test(new_limits),
+		cmocka_unit_test(memory_is_bounded), cmocka_unit_test(keys_of_addresses), cmocka_unit_test(loopback_and_text),
+		cmocka_unit_test(listen_texts),      cmocka_unit_test(counts_by_address),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,14 +115,18 @@ static void request_ids(void **state)
 	static const struct {
 		const char *sent;
 		bool kept;
-	} cases[] = {{"client-1_A.b", true}, {"", false}, {"with blank", false}, {"quote\"", false},
+	} cases[] = {{"client-1_A.b", true},
+		     {"", false},
+		     {"with blank", false},
+		     {"quote\"", false},
 		     {"0123456789012345678901234567890123456789012345678901234567890123", true}, /* 64 */
 		     {"01234567890123456789012345678901234567890123456789012345678901234", false}};
 	char request[256], value[512];
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct answer a;
 		int fd = dial(*state);
-		snprintf(request, sizeof(request), "GET /whoami HTTP/1.1\r\nHost: x\r\nUser-Agent: me\r\nX-Request-Id: %s\r\n\r\n", cases[i].sent);
+		snprintf(request, sizeof(request), "GET /whoami HTTP/1.1\r\nHost: x\r\nUser-Agent: me\r\nX-Request-Id: %s\r\n\r\n",
+			 cases[i].sent);
 		say(fd, request);
 		assert_true(hear(fd, &a));
 		assert_int_equal(strcmp(header(&a, "X-Request-Id", value), cases[i].sent) == 0, cases[i].kept);
@@ -154,7 +158,8 @@ static void entity_tags(void **state)
 	static const struct {
 		const char *sent;
 		int status;
-	} cases[] = {{"\"v1\"", 304}, {"W/\"v1\"", 304}, {"\"v0\", \"v1\"", 304}, {"*", 304}, {"\"v2\"", 200}, {"v1", 200}, {"\"v1", 200}};
+	} cases[] = {{"\"v1\"", 304}, {"W/\"v1\"", 304}, {"\"v0\", \"v1\"", 304}, {"*", 304}, {"\"v2\"", 200},
+		     {"v1", 200},     {"\"v1", 200}};
 	int fd = dial(*state);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		char request[128];
@@ -211,9 +216,11 @@ static void json_bodies(void **state)
 {
 	ask(*state, POST("/things", "Content-Length: 14\r\n", "{\"name\":\"abc\"}"), 201, "{\"name\":\"abc\"}");
 	ask(*state, POST("/things", "Content-Length: 14\r\nContent-Type: application/json\r\n", "{\"name\":\"abc\"}"), 201, NULL);
-	ask(*state, POST("/things", "Content-Length: 14\r\nContent-Type: Application/JSON ; Charset=UTF-8\r\n", "{\"name\":\"abc\"}"), 201, NULL);
+	ask(*state, POST("/things", "Content-Length: 14\r\nContent-Type: Application/JSON ; Charset=UTF-8\r\n", "{\"name\":\"abc\"}"),
+	    201, NULL);
 	ask(*state, POST("/things", "Content-Length: 2\r\nContent-Type: text/plain\r\n", "{}"), 415, "unsupported_media_type");
-	ask(*state, POST("/things", "Content-Length: 2\r\nContent-Type: application/json; charset=latin1\r\n", "{}"), 415, "unsupported_media_type");
+	ask(*state, POST("/things", "Content-Length: 2\r\nContent-Type: application/json; charset=latin1\r\n", "{}"), 415,
+	    "unsupported_media_type");
 	ask(*state, POST("/things", "Content-Length: 2\r\nContent-Type: application/jsonx\r\n", "{}"), 415, "unsupported_media_type");
 	ask(*state, POST("/things", "Content-Length: 0\r\n", ""), 400, "malformed_json");
 	ask(*state, POST("/things", "Content-Length: 2\r\n", "{}"), 400, "missing_field");
@@ -340,9 +347,16 @@ static void expectations(void **state)
 
 static void garbage(void **state)
 {
-	static const char *const bad[] = {"\r\n\r\n\r\n", "GET\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\n\r\n" /* no Host */,
-					  "\x16\x03\x01\x02", "GET / HTTP/1.1\r\nHost x\r\n\r\n", "GET  /things/a b HTTP/1.1\r\nHost: x\r\n\r\n",
-					  POST("/things", "Transfer-Encoding: chunked\r\n", "zz\r\n"), POST("/things", "Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n")};
+	static const char *const bad[] = {"\r\n\r\n\r\n",
+					  "GET\r\n\r\n",
+					  "GET /\r\n\r\n",
+					  "GET / HTTP/9.9\r\n\r\n",
+					  "GET / HTTP/1.1\r\n\r\n" /* no Host */,
+					  "\x16\x03\x01\x02",
+					  "GET / HTTP/1.1\r\nHost x\r\n\r\n",
+					  "GET  /things/a b HTTP/1.1\r\nHost: x\r\n\r\n",
+					  POST("/things", "Transfer-Encoding: chunked\r\n", "zz\r\n"),
+					  POST("/things", "Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n")};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		int fd = dial(*state);
 		say(fd, bad[i]);
@@ -397,7 +411,8 @@ static void own_endpoints(void **state)
 	service.ready = true;
 	ask(*state, GET("/metrics"), 200, "tana_test_http_requests_total{method=\"GET\",route=\"/ready\",status=\"503\"} 1\n");
 	ask(*state, GET("/metrics"), 200, "tana_test_http_requests_total{method=\"HEAD\",route=\"/things/:id\",status=\"200\"} 1\n");
-	ask(*state, GET("/metrics"), 200, "tana_test_http_request_duration_seconds_bucket{method=\"GET\",route=\"/stream\",le=\"+Inf\"} ");
+	ask(*state, GET("/metrics"), 200,
+	    "tana_test_http_request_duration_seconds_bucket{method=\"GET\",route=\"/stream\",le=\"+Inf\"} ");
 	ask(*state, GET("/metrics"), 200, "process_resident_memory_bytes ");
 	ask(*state, GET("/metrics"), 200, "process_start_time_seconds ");
 	ask(*state, GET("/openapi.json"), 200, "\"openapi\":\"3.1.0\"");
@@ -406,12 +421,26 @@ static void own_endpoints(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(routes_and_arguments), cmocka_unit_test(nul_in_the_path), cmocka_unit_test(other_methods),
-		cmocka_unit_test(head_is_get_without_body), cmocka_unit_test(headers_of_every_answer), cmocka_unit_test(request_ids),
-		cmocka_unit_test(internals_are_not_told), cmocka_unit_test(entity_tags), cmocka_unit_test(streams_and_files), cmocka_unit_test(queries),
-		cmocka_unit_test(json_bodies), cmocka_unit_test(chunked_bodies), cmocka_unit_test(every_byte_its_own_packet),
-		cmocka_unit_test(pipelined_requests), cmocka_unit_test(keep_alive_and_close), cmocka_unit_test(conflicting_lengths_close),
-		cmocka_unit_test(lengths_that_are_none), cmocka_unit_test(expectations), cmocka_unit_test(garbage), cmocka_unit_test(huge_header),
+		cmocka_unit_test(routes_and_arguments),
+		cmocka_unit_test(nul_in_the_path),
+		cmocka_unit_test(other_methods),
+		cmocka_unit_test(head_is_get_without_body),
+		cmocka_unit_test(headers_of_every_answer),
+		cmocka_unit_test(request_ids),
+		cmocka_unit_test(internals_are_not_told),
+		cmocka_unit_test(entity_tags),
+		cmocka_unit_test(streams_and_files),
+		cmocka_unit_test(queries),
+		cmocka_unit_test(json_bodies),
+		cmocka_unit_test(chunked_bodies),
+		cmocka_unit_test(every_byte_its_own_packet),
+		cmocka_unit_test(pipelined_requests),
+		cmocka_unit_test(keep_alive_and_close),
+		cmocka_unit_test(conflicting_lengths_close),
+		cmocka_unit_test(lengths_that_are_none),
+		cmocka_unit_test(expectations),
+		cmocka_unit_test(garbage),
+		cmocka_unit_test(huge_header),
 		cmocka_unit_test(own_endpoints),
 	};
 	return cmocka_run_group_tests(tests, open_server, close_server);

@@ -36,7 +36,8 @@ static int listen_from(const struct http_server *s, int64_t last_id)
 	if (last_id < 0)
 		snprintf(request, sizeof(request), GET("/events"));
 	else
-		snprintf(request, sizeof(request), "GET /events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: %lld\r\n\r\n", (long long)last_id);
+		snprintf(request, sizeof(request), "GET /events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: %lld\r\n\r\n",
+			 (long long)last_id);
 	say(fd, request);
 	assert_true(hear_head(fd, &a));
 	assert_int_equal(a.status, 200);
@@ -204,11 +205,12 @@ static void tells_when_events_are_gone(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		service.backfill = fills[i];
 		int fd = listen_from(s, 5);
-		expect_text(fd, RETRY "event: reset\ndata: {}\n\n"
-				      "id: 32\nevent: node.approved\ndata: {\"n\":32}\n\nid: 33\nevent: node.approved\ndata: {\"n\":33}\n\n"
-				      "id: 34\nevent: node.approved\ndata: {\"n\":34}\n\nid: 35\nevent: node.approved\ndata: {\"n\":35}\n\n"
-				      "id: 36\nevent: node.approved\ndata: {\"n\":36}\n\nid: 37\nevent: node.approved\ndata: {\"n\":37}\n\n"
-				      "id: 38\nevent: node.approved\ndata: {\"n\":38}\n\nid: 39\nevent: node.approved\ndata: {\"n\":39}\n\n");
+		expect_text(fd, RETRY
+			    "event: reset\ndata: {}\n\n"
+			    "id: 32\nevent: node.approved\ndata: {\"n\":32}\n\nid: 33\nevent: node.approved\ndata: {\"n\":33}\n\n"
+			    "id: 34\nevent: node.approved\ndata: {\"n\":34}\n\nid: 35\nevent: node.approved\ndata: {\"n\":35}\n\n"
+			    "id: 36\nevent: node.approved\ndata: {\"n\":36}\n\nid: 37\nevent: node.approved\ndata: {\"n\":37}\n\n"
+			    "id: 38\nevent: node.approved\ndata: {\"n\":38}\n\nid: 39\nevent: node.approved\ndata: {\"n\":39}\n\n");
 		close(fd);
 	}
 	close_server(s);
@@ -346,9 +348,16 @@ static void everything_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(events_in_order),	       cmocka_unit_test(resumes_from_the_ring), cmocka_unit_test(ids_ahead_of_the_ring), cmocka_unit_test(resumes_from_further_back),
-		cmocka_unit_test(tells_when_events_are_gone), cmocka_unit_test(large_events),	   cmocka_unit_test(slow_readers_are_dropped),
-		cmocka_unit_test(comments_find_who_left),     cmocka_unit_test(streams_are_capped),	   cmocka_unit_test(everything_at_once),
+		cmocka_unit_test(events_in_order),
+		cmocka_unit_test(resumes_from_the_ring),
+		cmocka_unit_test(ids_ahead_of_the_ring),
+		cmocka_unit_test(resumes_from_further_back),
+		cmocka_unit_test(tells_when_events_are_gone),
+		cmocka_unit_test(large_events),
+		cmocka_unit_test(slow_readers_are_dropped),
+		cmocka_unit_test(comments_find_who_left),
+		cmocka_unit_test(streams_are_capped),
+		cmocka_unit_test(everything_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,9 +74,20 @@ static void roots_and_absolute_forms(void **state)
 		const char *target;
 		bool matchable;
 		size_t segments;
-	} cases[] = {{"/", true, 0},	  {"/?a=b", true, 0},	  {"http://host", true, 0}, {"http://host:80/a/b", true, 2}, {"HTTPS://host?x=1", true, 0},
-		     {"", false, 0},	  {"*", false, 0},	  {"a/b", false, 2},	    {"//a", false, 1},		     {"/a/", false, 1},
-		     {"/a//b", false, 2}, {"/a/../b", false, 2}, {"/a/%2e%2e/b", false, 2}, {"/./a", false, 1}};
+	} cases[] = {{"/", true, 0},
+		     {"/?a=b", true, 0},
+		     {"http://host", true, 0},
+		     {"http://host:80/a/b", true, 2},
+		     {"HTTPS://host?x=1", true, 0},
+		     {"", false, 0},
+		     {"*", false, 0},
+		     {"a/b", false, 2},
+		     {"//a", false, 1},
+		     {"/a/", false, 1},
+		     {"/a//b", false, 2},
+		     {"/a/../b", false, 2},
+		     {"/a/%2e%2e/b", false, 2},
+		     {"/./a", false, 1}};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct parsed p = parse(cases[i].target);
 		assert_true(p.ok);
@@ -94,11 +105,11 @@ static void refuses_bad_encoding(void **state)
 		const char *target;
 		enum error_code code;
 	} cases[] = {
-		{"/%", ERR_MALFORMED_REQUEST},		{"/%4", ERR_MALFORMED_REQUEST},	     {"/%zz", ERR_MALFORMED_REQUEST},
-		{"/a%00b", ERR_MALFORMED_REQUEST},	{"/%ff", ERR_MALFORMED_REQUEST},     {"/%c0%80", ERR_MALFORMED_REQUEST},
-		{"/%ed%a0%80", ERR_MALFORMED_REQUEST},	{"/a#b", ERR_MALFORMED_REQUEST},     {"/a\x01", ERR_MALFORMED_REQUEST},
-		{"/\x80", ERR_MALFORMED_REQUEST},	{"/a?x=%", ERR_MALFORMED_PARAMETER}, {"/a?x=%00", ERR_MALFORMED_PARAMETER},
-		{"/a?%fe=1", ERR_MALFORMED_PARAMETER},	{"/a?x=1#y", ERR_MALFORMED_PARAMETER},
+		{"/%", ERR_MALFORMED_REQUEST},         {"/%4", ERR_MALFORMED_REQUEST},        {"/%zz", ERR_MALFORMED_REQUEST},
+		{"/a%00b", ERR_MALFORMED_REQUEST},     {"/%ff", ERR_MALFORMED_REQUEST},       {"/%c0%80", ERR_MALFORMED_REQUEST},
+		{"/%ed%a0%80", ERR_MALFORMED_REQUEST}, {"/a#b", ERR_MALFORMED_REQUEST},       {"/a\x01", ERR_MALFORMED_REQUEST},
+		{"/\x80", ERR_MALFORMED_REQUEST},      {"/a?x=%", ERR_MALFORMED_PARAMETER},   {"/a?x=%00", ERR_MALFORMED_PARAMETER},
+		{"/a?%fe=1", ERR_MALFORMED_PARAMETER}, {"/a?x=1#y", ERR_MALFORMED_PARAMETER},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct parsed p = parse(cases[i].target);
@@ -221,8 +232,9 @@ static void gives_arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(splits_and_decodes), cmocka_unit_test(roots_and_absolute_forms), cmocka_unit_test(refuses_bad_encoding),
-		cmocka_unit_test(bounds_segments_and_parameters), cmocka_unit_test(finds_rows), cmocka_unit_test(tells_other_methods),
+		cmocka_unit_test(splits_and_decodes),   cmocka_unit_test(roots_and_absolute_forms),
+		cmocka_unit_test(refuses_bad_encoding), cmocka_unit_test(bounds_segments_and_parameters),
+		cmocka_unit_test(finds_rows),           cmocka_unit_test(tells_other_methods),
 		cmocka_unit_test(gives_arguments),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

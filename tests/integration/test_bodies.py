@@ -12,6 +12,7 @@ import pytest
 from tana_testing import oracle
 from tana_testing.client import raw_exchange
 from tana_testing.daemon import PATIENCE
+from tana_testing.each import each
 from tana_testing.mesh import Node, now
 
 LIMIT = 64 * 1024
@@ -201,6 +202,15 @@ def test_texts_that_are_not_one_json_object(mesh, path):
         assert (answer.status, answer.code) == (400, "malformed_json"), (name, answer)
 
 
+def test_every_write_refuses_what_is_no_json_and_keys_said_twice(mesh):
+    for path, body in requests(mesh).values():
+        mesh.post(path, b'{"publicKey":').refused(400, "malformed_json")
+        text = json.dumps(body)
+        name = next(iter(body))
+        mesh.post(path, f'{text[:-1]},"{name}":1}}'.encode()).refused(400, "duplicate_key")
+    assert len(mesh.nodes()) == 2
+
+
 def test_duplicate_keys_are_refused_at_every_depth(mesh):
     body = json.dumps(mesh.registration(Node("a")))
     mesh.post("/register", (body[:-1] + ',"nodeId":"b"}').encode()).refused(400, "duplicate_key")
@@ -213,6 +223,8 @@ def test_what_cannot_be_made_canonical_cannot_be_signed(mesh):
     for odd in ('"x":1.5', '"x":1e2', '"x":9007199254740992', '"a b":1', '"":1', '"é":1'):
         body = json.dumps(mesh.registration(Node("a")))
         mesh.post("/register", f"{body[:-1]},{odd}}}".encode()).refused(400, "not_canonical")
+        body = json.dumps(mesh.beat(Node("a")))
+        mesh.post("/heartbeat", f"{body[:-1]},{odd}}}".encode()).refused(400, "not_canonical")
 
 
 def test_blanks_and_the_order_of_keys_do_not_matter_to_the_signature(mesh):
@@ -307,7 +319,7 @@ def test_a_body_where_none_is_taken(mesh):
     mesh.client.call("GET", "/nodes", b'{"a":1}').refused(400, "unexpected_body")
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         b"GET /nodes/%ff HTTP/1.1", b"GET /nodes/%00 HTTP/1.1", b"GET /nodes/a%00b HTTP/1.1", b"GET /nodes/%zz HTTP/1.1", b"GET /nodes?status=%ff HTTP/1.1",

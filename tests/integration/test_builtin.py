@@ -5,9 +5,9 @@ import re
 import socket
 import urllib.parse
 
-import pytest
 from tana_testing import prometheus
 from tana_testing.client import raw_exchange
+from tana_testing.each import each
 from tana_testing.mesh import Node
 
 
@@ -136,9 +136,9 @@ def test_answers_are_json_in_utf_8(mesh):
     assert answer.header("X-Content-Type-Options") in (None, "nosniff")
 
 
-@pytest.mark.parametrize("text", ["\u00e9t\u00e9 \u2603 \U0001f680", "tab\tand \"quotes\" \\ back", "\u007f\u0080\u009f", "\u2028\u2029"])
+@each("text", ["\u00e9t\u00e9 \u2603 \U0001f680", "tab\tand \"quotes\" \\ back", "\u007f\u0080\u009f", "\u2028\u2029"])
 def test_text_of_all_kinds_comes_back_as_it_went(mesh, text):
-    node = Node("a", region=text)
+    node = Node(f"n{len(mesh.nodes())}", region=text)
     answer = mesh.register(node)
     if answer.status == 201:
         assert mesh.node(node)["region"] == text

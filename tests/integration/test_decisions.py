@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tana_testing import oracle
+from tana_testing.each import each
 from tana_testing.mesh import DROP, Node, now
 
 MINUTE = 60_000
@@ -51,8 +52,14 @@ def test_the_order_of_refusals(mesh, action):
     refusal = attempt(unknown, timestamp=1, signature=bad).refused(400, "timestamp_out_of_range")
     assert abs(refusal["serverTime"] - now()) < 5000
     attempt(unknown, signature=bad).refused(404, "unknown_node")
-    if action == "remove":
-        return  # nothing is in the wrong state for it
+    if action == "remove":  # nothing is in the wrong state for it
+        first, second = mesh.pending("first"), mesh.pending("second")
+        attempt(first, signature=bad).refused(401, "bad_signature")
+        used = mesh.decision("remove", first)
+        mesh.post("/remove/first", used).expect(200)
+        attempt(second, timestamp=used["timestamp"], signature=bad).refused(401, "bad_signature")
+        mesh.decide("remove", second, timestamp=used["timestamp"]).refused(409, "replayed")
+        return
     used = mesh.decision(action, target)
     mesh.post(f"/{action}/a", used).refused(409, "wrong_state")
     attempt(target, timestamp=used["timestamp"], signature=bad).refused(401, "bad_signature")
@@ -165,10 +172,9 @@ def test_keys_and_signatures_beside_the_text_are_read_leniently(mesh):
     assert mesh.node(node)["approved_by"] == mesh.sovereign.public
 
 
-@pytest.mark.parametrize("raw", oracle.SMALL_ORDER_KEYS + oracle.NON_CANONICAL_KEYS)
+@each("raw", oracle.SMALL_ORDER_KEYS + oracle.NON_CANONICAL_KEYS)
 def test_small_order_keys_are_malformed(mesh, raw):
-    node = mesh.pending("a")
-    mesh.post("/approve/a", mesh.decision("approve", node, after={"approverPublicKey": raw})).refused(400, "malformed_key")
+    mesh.post("/approve/a", mesh.decision("approve", Node("a"), after={"approverPublicKey": raw})).refused(400, "malformed_key")
 
 
 def test_the_time_window(mesh):

@@ -131,13 +131,16 @@ def test_a_full_disk(storage, mesh_factory, database, tmp_path):
     faults = Faults(tmp_path, url.removeprefix("sqlite:"))
     mesh = mesh_factory(db_url=url, env=faults.env)
     mesh.daemon.allowed.append("storage|disk|space|full")
-    node, waiting = mesh.active("a"), mesh.pending("waiting")
+    node, waiting, denied, invite, second = mesh.active("a"), mesh.pending("waiting"), mesh.pending("denied"), mesh.invite(), oracle.Key()
+    mesh.decide("deny", denied).expect(200)
+    mesh.post("/sovereign/add", mesh.sovereign_change("add", second)).expect(200)
     before, head = mesh.nodes(), mesh.checkpoint()
     faults.full_disk()
     refused = [
-        mesh.register(Node("b")), mesh.decide("approve", waiting), mesh.decide("remove", node), mesh.heartbeat(node),
-        mesh.post("/invites", mesh.invitation(oracle.Key())), mesh.post("/sovereign/add", mesh.sovereign_change("add", oracle.Key())),
-        mesh.rotate_node(node, oracle.Key()),
+        mesh.register(Node("b")), mesh.decide("approve", waiting), mesh.decide("deny", waiting), mesh.decide("reset", denied), mesh.decide("remove", node),
+        mesh.heartbeat(node), mesh.rotate_node(node, oracle.Key()), mesh.post("/invites", mesh.invitation(oracle.Key())),
+        mesh.post("/invites/revoke", mesh.revocation(invite)), mesh.post("/sovereign/add", mesh.sovereign_change("add", oracle.Key())),
+        mesh.post("/sovereign/remove", mesh.sovereign_change("remove", second)), mesh.post("/sovereign/rotate", mesh.sovereign_rotation(second, oracle.Key())),
     ]
     for answer in refused:
         answer.refused(507, "storage_full")
@@ -151,6 +154,18 @@ def test_a_full_disk(storage, mesh_factory, database, tmp_path):
     whole(mesh)
     mesh.restart()
     whole(mesh)
+
+
+def test_a_snapshot_on_a_full_disk(mesh_factory, tmp_path):
+    """Snapshots are kept in the data folder until they are sent."""
+    faults = Faults(tmp_path, tmp_path / "mesh-0" / "data")
+    mesh = mesh_factory(env=faults.env)
+    mesh.daemon.allowed.append("storage|disk|space|full")
+    mesh.active("a")
+    faults.full_disk()
+    mesh.get("/topology/snapshot").refused(507, "storage_full")
+    faults.heal()
+    mesh.get("/topology/snapshot").expect(200)
 
 
 @pytest.mark.storage_only("sqlite")
@@ -345,14 +360,8 @@ def test_a_full_postgres_disk(storage, mesh_factory):
 @pytest.mark.storage_only("postgres")
 def test_a_database_that_cannot_be_reached_at_the_start(storage, mesh_factory):
     mesh = mesh_factory(db_url="postgres://nobody:secretpassword@127.0.0.1:1/none", start=False)
-    mesh.daemon.allowed.append("127.0.0.1")
-    mesh.daemon.start(wait=False)
-    eventually(lambda: not mesh.daemon.running or "127.0.0.1" in mesh.daemon.text(), 15)
+    mesh.daemon.refuse_to_start("127.0.0.1:1")
     assert "secretpassword" not in mesh.daemon.text()
-    if mesh.daemon.running:
-        mesh.daemon.terminate()
-    else:
-        mesh.daemon.wait(status=1)
 
 
 # -- clients
@@ -462,6 +471,13 @@ def test_the_rate_of_writes_is_limited(mesh_factory):
     for _ in range(30):
         mesh.get("/nodes").expect(200)
     eventually(lambda: mesh.post("/register", b"{}").status == 400, 5)
+
+
+def test_every_write_counts_against_the_limit(mesh_factory):
+    mesh = mesh_factory(args=["--rate-limit-loopback=yes", "--rate-limit", "1", "--rate-burst", "1"])
+    for method, path, _ in mesh.document.operations():
+        if method == "POST":
+            eventually(lambda: mesh.post(path.replace("{id}", "a"), b"{}").status == 429, 2, every=0)
 
 
 def test_loopback_is_not_limited_by_default(mesh_factory):

@@ -8,6 +8,7 @@ import time
 import pytest
 from tana_testing import oracle
 from tana_testing.client import eventually
+from tana_testing.each import each
 from tana_testing.mesh import DROP, Node, now
 from tana_testing.shim import Faults
 
@@ -43,11 +44,11 @@ def test_what_the_short_form_does_not_sign_can_be_anything_but_not_harmful(mesh)
     assert mesh.node(node)["tailscale_ip"] == "100.64.0.1"
 
 
-@pytest.mark.parametrize(
+@each(
     "field, value", [("tailscaleIP", "6.6.6.6"), ("height", 99), ("version", "x"), ("services", []), ("tailscaleIP", DROP), ("signed", DROP), ("extra", 1)]
 )
 def test_the_full_signature_covers_every_field(mesh, field, value):
-    node = mesh.active("a")
+    node = mesh.active(f"{field.lower()}-{type(value).__name__}")
     mesh.heartbeat(node, tailscaleIP="100.64.0.2", height=1, version="v", after={field: value}).refused(401, "bad_signature")
     assert mesh.node(node)["last_heartbeat"] is None
 

@@ -3,8 +3,8 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 from tana_testing import oracle
+from tana_testing.each import each
 from tana_testing.mesh import Node, now
 
 
@@ -112,14 +112,14 @@ def test_creating(mesh):
     mesh.post("/invites", mesh.invitation(oracle.Key(), expires=now() - 1000)).refused(422, "refused")
 
 
-@pytest.mark.parametrize("change", [{"uses": 4}, {"expires": 99999999999999}])
+@each("change", [{"uses": 4}, {"expires": 99999999999999}])
 def test_the_sovereign_signs_uses_and_expiry(mesh, change):
     invite = oracle.Key()
     mesh.post("/invites", {**mesh.invitation(invite, uses=3), **change}).refused(401, "bad_signature")
     assert mesh.get("/invites").expect(200)["invites"] == []
 
 
-@pytest.mark.parametrize("uses", [0, -1, 2**53])
+@each("uses", [0, -1, 2**53])
 def test_uses_out_of_range(mesh, uses):
     mesh.post("/invites", mesh.invitation(oracle.Key(), uses=uses)).refused(400, "malformed_field")
 

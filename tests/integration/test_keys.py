@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tana_testing import oracle
+from tana_testing.each import each
 from tana_testing.mesh import Node, now
 
 
@@ -91,6 +92,13 @@ def test_rotate(mesh):
     mesh.verify()
 
 
+def test_a_key_cannot_rotate_into_one_that_is_sovereign_already(mesh_factory):
+    mesh = mesh_factory(sovereigns=[oracle.Key(), oracle.Key()])
+    mesh.post("/sovereign/rotate", mesh.sovereign_rotation(*mesh.sovereigns)).refused(409, "already_exists")
+    mesh.post("/sovereign/rotate", mesh.sovereign_rotation(mesh.sovereign, mesh.sovereign)).refused(409, "already_exists")
+    assert len(sovereign_keys(mesh)) == 2
+
+
 def test_rotation_needs_both_keys(mesh):
     new = oracle.Key()
     other = oracle.Key()
@@ -137,7 +145,7 @@ def test_one_timestamp_serves_one_statement_of_whatever_kind(mesh):
     mesh.post("/sovereign/add", mesh.sovereign_change("add", oracle.Key(), timestamp=t)).refused(409, "replayed")
 
 
-@pytest.mark.parametrize("raw", oracle.SMALL_ORDER_KEYS + oracle.NON_CANONICAL_KEYS)
+@each("raw", oracle.SMALL_ORDER_KEYS + oracle.NON_CANONICAL_KEYS)
 def test_small_order_keys_never_become_sovereign(mesh, raw):
     body = mesh.sovereign_change("add", oracle.Key())
     mesh.post("/sovereign/add", {**body, "publicKey": "ed25519_" + raw}).refused(400, "malformed_key")

@@ -14,7 +14,14 @@
 
 enum {
 	ACCEPTED_AT_ONCE = 64,
-	PAUSE_MS = 100 /* without descriptors or memory, accepting again at once would only spin */
+	PAUSE_MS = 100,      /* without descriptors or memory, accepting again at once would only spin */
+	COMPLAINT_MS = 10000 /* and one line in the log says it for as long */
+};
+
+struct listener {
+	struct http_server *server;
+	bool paused;
+	int64_t silent_until_ms;
 };
 
 /* A connection above a limit: it gets told so, if its socket takes the text, and is closed. */
@@ -62,9 +69,10 @@ static void hand_over(struct http_server *s, int fd, const struct sockaddr *peer
 		connection_uncount(w, counted ? &key : NULL);
 }
 
-/* False when there is nothing more to accept for now; *pause: not for a while. */
-static bool accept_one(struct http_server *s, bool *pause)
+/* False when there is nothing more to accept for now; with l->paused: not for a while. */
+static bool accept_one(struct listener *l)
 {
+	struct http_server *s = l->server;
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof(peer);
 	int fd = accept4(s->listen_fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -72,13 +80,19 @@ static bool accept_one(struct http_server *s, bool *pause)
 		hand_over(s, fd, (const struct sockaddr *)&peer, len);
 		return true;
 	}
-	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-		struct error err;
-		error_errno(&err, ERR_OVERLOADED, errno, "no connection can be accepted");
+	if (errno == EAGAIN)
+		return false;
+	if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO)
+		return true;
+	struct error err;
+	error_errno(&err, ERR_OVERLOADED, errno, "no connection can be accepted");
+	int64_t now_ms = clock_mono_ms();
+	if (now_ms >= l->silent_until_ms) {
 		log_warn("accepting pauses", LOG_S("cause", err.message), LOG_I("connections", atomic_load(&s->open)));
-		*pause = true;
+		l->silent_until_ms = now_ms + COMPLAINT_MS;
 	}
-	return errno == EINTR || errno == ECONNABORTED;
+	l->paused = true;
+	return false;
 }
 
 void listener_wake(struct http_server *s)
@@ -102,27 +116,33 @@ static void stop_listening(struct http_server *s)
 	s->listen_fd = -1;
 }
 
+/* What came in meanwhile, but not so much that deadlines are forgotten. */
+static void accept_some(struct listener *l)
+{
+	for (int i = 0; i < ACCEPTED_AT_ONCE && accept_one(l); i++)
+		;
+}
+
 void *listener_main(void *server)
 {
 	struct http_server *s = server;
-	int64_t sweep_ms = s->o.idle_timeout_ms / 4 < SWEEP_MS ? s->o.idle_timeout_ms / 4 + 1 : SWEEP_MS;
-	int64_t swept_ms = 0;
-	bool paused = false;
-	while (!atomic_load(&s->listener_ends)) {
+	struct listener l = {.server = s};
+	int sweep_ms = s->o.idle_timeout_ms / 4 < SWEEP_MS ? (int)(s->o.idle_timeout_ms / 4 + 1) : SWEEP_MS;
+	for (int64_t swept_ms = 0; !atomic_load(&s->listener_ends);) {
 		if (atomic_load(&s->draining))
 			stop_listening(s);
-		struct pollfd watch[2] = {{.fd = s->wake_fd, .events = POLLIN}, {.fd = paused ? -1 : s->listen_fd, .events = POLLIN}};
-		int timeout = paused ? PAUSE_MS : atomic_load(&s->open) > 0 ? (int)sweep_ms : -1;
-		int ready = poll(watch, 2, timeout);
+		struct pollfd watch[2] = {{.fd = s->wake_fd, .events = POLLIN}, {.fd = l.paused ? -1 : s->listen_fd, .events = POLLIN}};
+		int ready = poll(watch, 2, l.paused ? PAUSE_MS : atomic_load(&s->open) > 0 ? sweep_ms : -1);
 		invariant(ready >= 0 || errno == EINTR);
+		l.paused = false;
 		if (ready > 0 && watch[0].revents)
 			clear_wake(s);
-		paused = false;
-		for (int i = 0; ready > 0 && watch[1].revents && i < ACCEPTED_AT_ONCE && accept_one(s, &paused); i++)
-			;
-		if (clock_mono_ms() - swept_ms >= sweep_ms) {
+		if (ready > 0 && watch[1].revents)
+			accept_some(&l);
+		int64_t now_ms = clock_mono_ms();
+		if (now_ms - swept_ms >= sweep_ms) {
 			connections_cut_late(s);
-			swept_ms = clock_mono_ms();
+			swept_ms = now_ms;
 		}
 	}
 	stop_listening(s);

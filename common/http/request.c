@@ -1,9 +1,9 @@
 /*
  * A request from its first line to its end. libmicrohttpd calls, always on the connection's worker thread:
- *	request_begin	the request line is there
- *	request_step	the header is there (nothing is answered yet: an answer now would cost the connection), then for each piece of
- *the body, then once more when it is complete, and again when a connection that slept is resumed request_end	the answer is out, or
- *the connection is gone
+ *   request_begin when the request line is there;
+ *   request_step  when the header is there (nothing is answered yet: an answer now would cost the connection), then for each piece of the
+ *                 body, then once more when it is complete, and again when a connection that slept is resumed;
+ *   request_end   when the answer is out, or the connection gone.
  */
 #include <stdlib.h>
 
@@ -131,7 +131,8 @@ static bool body_expected(const struct http_request *r)
 	return r->body_announced > 0 || str_present(r->headers.transfer_encoding);
 }
 
-/* The refusal is answered when the body has gone by; if that takes too long, by connection_cut. */
+/* The refusal is answered when the body has gone by. If that takes too long connection_cut answers, past libmicrohttpd, which in the middle
+ * of a body takes no answer; with TLS nothing can be written past it, and the connection is just closed. */
 static void start_discarding(struct http_request *r, struct http_reply *refusal)
 {
 	struct connection *c = r->connection;

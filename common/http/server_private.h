@@ -30,7 +30,7 @@ enum {
 	REQUEST_ROOM = 3 * 1024,      /* first bytes of a request's arena: most requests need no more */
 	REQUESTS_SPARE_MAX = 128,     /* request objects a worker keeps for reuse */
 	KEPT_BUFFER_MAX = 16 * 1024,  /* a request object's buffers above this are given back at its end */
-	BODY_ROOM_AHEAD = 64 * 1024,  /* at most this is allocated for announced bytes that have not come */
+	BODY_ROOM_AHEAD = 16 * 1024,  /* at most this is allocated for announced bytes that have not come */
 	BODY_BYTES_PER_S = 16 * 1024, /* a body that comes slower than this is cut after the idle timeout */
 	DISCARD_BYTES_MAX = 16 << 20, /* of a refused body that are read so that the client sees the answer */
 	DISCARD_MS_MAX = 2000,

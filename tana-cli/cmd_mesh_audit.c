@@ -191,7 +191,7 @@ static bool check_continuity(struct cli *c, const struct head *h, const struct k
 
 static void show_progress(const struct cli *c, uint64_t done, uint64_t size)
 {
-	if (!c->quiet && size > 2 * PAGE && isatty(STDERR_FILENO))
+	if (!c->quiet && size > PAGE && isatty(STDERR_FILENO))
 		fprintf(stderr, "\r%llu of %llu entries%s", (unsigned long long)done, (unsigned long long)size, done == size ? "\n" : "");
 }
 

@@ -254,7 +254,7 @@ static bool beat_on(struct cli *c, const struct keyfile *k, struct json_list hea
 	enum error_code last = ERR_COUNT;
 	cli_catch_interrupts();
 	do {
-		bool ok = beat(c, k, health, err);
+		bool ok = cli_mesh_signing(c, err) && beat(c, k, health, err);
 		if (!ok && !worth_waiting(err->code))
 			return false;
 		if (!ok && err->code != last)
@@ -269,12 +269,12 @@ static bool beat_on(struct cli *c, const struct keyfile *k, struct json_list hea
 
 static bool heartbeat(struct cli *c, struct error *err)
 {
-	struct keyfile k;
-	struct json_list health;
+	struct keyfile k = {0};
+	struct json_list health = {0};
 	const char *path = keystore_node_path(c, option_text(c->in, "node-id"), err);
 	if (!path || !collect_health(c, &health, err) || !keystore_open(c, path, &k, err))
 		return false;
-	bool ok = cli_mesh_signing(c, err) && (option_bool(c->in, "once") ? beat(c, &k, health, err) : beat_on(c, &k, health, err));
+	bool ok = option_bool(c->in, "once") ? cli_mesh_signing(c, err) && beat(c, &k, health, err) : beat_on(c, &k, health, err);
 	if (!ok && err->code == ERR_NODE_NOT_ACTIVE && !err->hint[0])
 		error_hint(err, "a sovereign admits it: tana mesh approve %.*s", STR_ARG(k.node_id));
 	if (!ok && err->code == ERR_UNKNOWN_NODE && !err->hint[0])

@@ -134,24 +134,33 @@ static void print_peers(struct cli *c, const struct mesh_peers *p)
 	table_print(&t);
 }
 
+/* Enough of a snapshot to know what to hold it against. */
+struct snapshot_head {
+	struct str network;
+};
+static const struct json_field snapshot_head_rows[] = {F_FORM(struct snapshot_head, network, "network", JSON_REQUIRED, &form_network, "The network.")};
+static JSON_MESSAGE(snapshot_head_message, "SnapshotHead", struct snapshot_head, snapshot_head_rows);
+
 static bool verify(struct cli *c, struct str text, struct error *err)
 {
 	struct mesh_trust trust = {.now = clock_wall_ms(), .network = str_from(option_text(c->in, "network"))};
 	struct mesh_peers peers;
-	struct known_log known = {.network = STR_NONE};
+	struct known_log known;
+	struct snapshot_head head;
 	if (!trusted_keys(c, &trust, err))
 		return false;
 	c->status = EXIT_UNHEALTHY; /* what fails from here on is the snapshot's fault */
-	if (!mesh_snapshot_verify(text, &trust, &c->arena, &peers, err))
+	if (!json_read_text(text, &snapshot_head_message, &head, &c->arena, err))
 		return false;
-	if (!known_log_get(c, peers.network, &known, err))
+	/* What was seen of this network before: it may only be the same coordinator's, and not older. */
+	if (!known_log_get(c, head.network, &known, err))
 		return false;
-	if (peers.version < known.snapshot_version)
-		return error_set(err, ERR_REFUSED, "The snapshot has version %lld, and version %lld was seen before: somebody shows an old one.",
-				 (long long)peers.version, (long long)known.snapshot_version);
-	if (str_present(known.coordinator) && !str_equal(known.coordinator, peers.coordinator)) {
-		error_set(err, ERR_BAD_SIGNATURE, "The snapshot is signed by another coordinator key than before (%.*s).", STR_ARG(known.coordinator));
-		return error_hint(err, "if the network was set up anew, forget the old one: rm %s", path_state(&c->arena, cli_chain(c), "known.json"));
+	trust.coordinator = known.coordinator;
+	trust.version_min = known.snapshot_version;
+	if (!mesh_snapshot_verify(text, &trust, &c->arena, &peers, err)) {
+		if (err->code == ERR_BAD_SIGNATURE && str_present(known.coordinator))
+			error_hint(err, "if the network was set up anew, forget the old one: rm %s", path_state(&c->arena, cli_chain(c), "known.json"));
+		return false;
 	}
 	known.coordinator = peers.coordinator;
 	known.snapshot_version = peers.version;

@@ -20,8 +20,8 @@ const struct option_row tana_options[] = {
 
 /* Rows that several commands have. */
 #define OPTION_KEY {.name = "key", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "The sovereign key file (default: sovereign-key.json)."}
-#define OPTION_NODE_ID(what) {.name = "node-id", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "ID", .doc = what}
-#define OPTION_WAIT(text) {.name = "wait-timeout", .type = OPTION_DURATION, .flags = OPTION_FLAG_ONLY, .value = "TIME", .fallback = "30s", .min = 100, .max = 3600000, .doc = text}
+#define OPTION_NODE_ID(what) {.name = "node-id", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "ID", .doc = (what)}
+#define OPTION_WAIT(text) {.name = "wait-timeout", .type = OPTION_DURATION, .flags = OPTION_FLAG_ONLY, .value = "TIME", .fallback = "30s", .min = 100, .max = 3600000, .doc = (text)}
 #define OPTION_PASSPHRASES \
 	{.name = "passphrase", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Seal the private key with a passphrase, asked for on the terminal."}, \
 	{.name = "passphrase-file", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "Seal it with the passphrase in the first line of a file."}
@@ -165,7 +165,8 @@ const struct command tana_commands[] = {
 	 .doc = "--json: as tana start.", .example = "tana restart"},
 	{.path = "status", .run = cmd_status, .summary = "What runs on this machine.",
 	 .doc = "The exit status is 0 when everything is ready, else 6.\n\n--json: {\"services\":[{service, state, pid, uptimeMs, url, version}]}.", .example = "tana status"},
-	{.path = "logs", .args = service_args, .options = logs_options, .run = cmd_logs, .summary = "What the services wrote.", .example = "tana logs mesh -f"},
+	{.path = "logs", .args = service_args, .options = logs_options, .run = cmd_logs, .summary = "What the services wrote.",
+	 .doc = "--json: {service, line} for each line.", .example = "tana logs mesh -f"},
 	{.path = "doctor", .run = cmd_doctor, .summary = "Look for what may be wrong.",
 	 .doc = "Programs and their versions, services, the coordinator and its clock, key files, disk, Tailscale. The exit status is 6 when something is broken.\n\n"
 		"--json: {\"findings\":[{check, state, detail, hint}]}; state is ok, odd or broken.",

@@ -1,15 +1,14 @@
 #include "output.h"
 
-#include <inttypes.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 #include <wchar.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/units.h"
 
 static bool coloured;
@@ -154,6 +153,7 @@ static void put_cell(const struct cell *cell, enum align align, size_t width, bo
 void table_print(const struct table *t)
 {
 	size_t n = t->column_count;
+	invariant(n > 0);
 	size_t *widths = arena_zalloc(t->arena, n, sizeof *widths);
 	for (size_t i = 0; i < n; i++)
 		widths[i] = width_of(str_from(t->columns[i].title));
@@ -203,13 +203,20 @@ void say(const struct cli *c, const char *fmt, ...)
 	fflush(stdout); /* so that it keeps its place among what goes to standard error */
 }
 
-static void to_stderr(const struct cli *c, const char *before, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static void to_stderr(const struct cli *c, const char *before, const char *fmt, va_list args)
 {
+	char *text = NULL;
+	struct arena a;
 	if (c->quiet)
 		return;
-	fputs(before, stderr);
-	vfprintf(stderr, fmt, args);
-	fputc('\n', stderr);
+	if (vasprintf(&text, fmt, args) < 0)
+		abort();
+	arena_init(&a);
+	/* It may hold what a coordinator said. One write, so that lines of several processes do not mix. */
+	struct str line = printable(&a, str_from(text));
+	fprintf(stderr, "%s%.*s\n", before, STR_ARG(line));
+	arena_free(&a);
+	free(text);
 }
 
 void note(const struct cli *c, const char *fmt, ...)

@@ -26,7 +26,7 @@ static struct str base(struct arena *a, const char *variable, const char *below_
 	return dir && dir[0] == '/' ? arena_printf(a, "%s/tana", dir) : arena_printf(a, "%s/%s/tana", home(), below_home);
 }
 
-static const char *join(struct arena *a, struct str dir, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static const char *join(struct arena *a, struct str dir, const char *fmt, va_list args)
 {
 	char *name = NULL;
 	if (vasprintf(&name, fmt, args) < 0)

@@ -71,8 +71,9 @@ static void become(const struct process_plan *plan, char *const *environment, in
 {
 	int null = open("/dev/null", O_RDWR);
 	bool ok = null >= 0 && dup2(null, STDIN_FILENO) >= 0;
+	/* A group of its own also for a child: Ctrl-C is for us, who then ask it to stop. */
 	if (plan->bound_to_us)
-		ok = ok && prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent;
+		ok = ok && setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent;
 	else
 		ok = ok && setsid() >= 0;
 	if (ok && log >= 0)

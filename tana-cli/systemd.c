@@ -37,7 +37,7 @@ bool systemd_drive(struct cli *c, const char *verb, struct error *err)
 {
 	bool all = strcmp(verb, "status") == 0;
 	const char *argv[] = {"systemctl", verb, "tana.target", all ? "tana-*.service" : NULL, NULL};
-	int status;
+	int status = 0;
 	note(c, "systemd is in charge here: systemctl %s tana.target", verb);
 	if (!run(argv, &status, err))
 		return false;

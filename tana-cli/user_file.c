@@ -7,7 +7,7 @@
 #include "paths.h"
 #include "services.h"
 
-enum { CONFIG_MAX = 256 * 1024 };
+enum { CONFIG_MAX = 256 * 1024, COMPLETE_TIMEOUT_MS = 1000 /* somebody pressed Tab */ };
 
 struct settings {
 	struct str mesh_url, network, chain, timeout;
@@ -63,8 +63,8 @@ static void complete_nodes(struct cli *c, struct buf *out)
 	static const char *const all[] = {"all", NULL};
 	struct error ignored;
 	struct mesh_node_list list;
-	struct mesh_client *m = cli_mesh(c, &ignored);
-	if (!m || !mesh_client_list(m, &(struct mesh_query){.statuses = all, .limit = MESH_LIST_MAX}, &c->arena, &list, &ignored))
+	c->mesh = mesh_client_new(cli_mesh_url(c, NULL), "tana", COMPLETE_TIMEOUT_MS, &ignored);
+	if (!c->mesh || !mesh_client_list(c->mesh, &(struct mesh_query){.statuses = all, .limit = MESH_LIST_MAX}, &c->arena, &list, &ignored))
 		return;
 	const struct mesh_node *nodes = list.nodes.items;
 	for (size_t i = 0; i < list.nodes.count; i++)

@@ -136,6 +136,18 @@ def test_heartbeats_wait_for_approval_and_for_the_coordinator(user, sovereign, m
     assert sender.end() == 0
 
 
+def test_a_sender_may_start_before_its_coordinator(user, sovereign, mesh):
+    register(user, "n1").ok
+    sovereign("mesh", "approve", "n1", "-y").ok
+    mesh.daemon.terminate()
+    sender = user.start("mesh", "heartbeat", "--interval", "100ms")
+    sender.wait_for(lambda s: "trying again" in s.err)
+    mesh.daemon.argv[mesh.daemon.argv.index("--listen") + 1] = mesh.daemon.address
+    mesh.start()
+    sender.wait_for(lambda s: "accepted" in s.out)
+    assert sender.end() == 0
+
+
 def test_a_heartbeat_sender_without_a_future_ends(user, sovereign):
     register(user, "n1").ok
     sovereign("mesh", "remove", "n1", "-y").ok

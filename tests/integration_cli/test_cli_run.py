@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import time
@@ -130,6 +131,8 @@ def test_logs_and_following_them_across_a_rotation(me):
     me("start", "--dev", *me.listen).ok
     assert "listening" in me("logs").ok.out and len(me("logs", "-n", "1").ok.out.splitlines()) == 1
     assert me("logs", "nonsense").expect(2)
+    lines = [json.loads(line) for line in me("logs", "--json").ok.out.splitlines()]
+    assert {x["service"] for x in lines} == {"mesh"} and any("listening" in x["line"] for x in lines)
     reader = me.start("logs", "mesh", "-f", "-n", "0")
     time.sleep(0.5)
     log = me.state / "local" / "logs" / "mesh.log"
@@ -161,6 +164,11 @@ def test_ending_the_foreground_stops_its_services(me, number, status):
     pid = service(me)["pid"]
     assert front.end(number) == status
     wait_gone(pid)
+
+
+def test_ctrl_c_on_the_terminal_lets_services_end_in_order(me):
+    done = me.on_terminal("start", "--dev", "--foreground", *me.listen, answers=[("Everything runs", "\x03")])
+    assert done.status == 130 and "Stopping mesh" in done.out and re.search(r"stopped.*took_ms", done.out)
 
 
 def test_services_do_not_outlive_a_killed_foreground(me):

@@ -1,9 +1,12 @@
 /* How a reply leaves: as a response of libmicrohttpd, or, where that takes none, as bytes. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "server_private.h"
 
 enum { STREAM_BLOCK = 32 * 1024 };
@@ -45,12 +48,38 @@ static struct MHD_Response *bytes_response(struct http_reply *reply)
 	return response;
 }
 
+/* All n bytes from `offset`; false when the file has fewer or cannot be read. */
+static bool read_part(int fd, char *to, size_t n, uint64_t offset)
+{
+	while (n > 0) {
+		ssize_t got = pread(fd, to, n, (off_t)offset);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		to += got;
+		n -= (size_t)got;
+		offset += (uint64_t)got;
+	}
+	return true;
+}
+
+static struct MHD_Response *small_file_response(struct http_reply *reply)
+{
+	char *bytes = xmalloc(reply->size ? (size_t)reply->size : 1);
+	struct MHD_Response *response = NULL;
+	if (read_part(reply->fd, bytes, (size_t)reply->size, reply->offset))
+		response = MHD_create_response_from_buffer((size_t)reply->size, bytes, MHD_RESPMEM_MUST_FREE);
+	if (!response)
+		free(bytes);
+	return response;
+}
+
 static struct MHD_Response *file_response(struct http_reply *reply)
 {
-	off_t offset = lseek(reply->fd, 0, SEEK_CUR);
-	if (offset < 0)
-		return NULL;
-	struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(reply->size, reply->fd, (uint64_t)offset);
+	if (reply->size <= FILE_READ_MAX && !reply->request->head)
+		return small_file_response(reply);
+	struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(reply->size, reply->fd, reply->offset);
 	if (response)
 		reply->fd = -1;
 	return response;

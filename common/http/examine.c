@@ -220,13 +220,13 @@ static struct http_reply *check_body(struct http_request *r)
 	const struct request_headers *h = &r->headers;
 	bool chunked = str_present(h->transfer_encoding);
 	bool has_body = chunked || r->body_announced > 0;
-	if (r->route->body_max == 0)
+	if (r->route->body_max == 0 && !r->route->upload)
 		return has_body ? http_reply_error_code(r, ERR_UNEXPECTED_BODY, "this request takes no body") : NULL;
 	if (!chunked && !str_present(h->content_length))
 		return http_reply_error_code(r, ERR_LENGTH_REQUIRED, "a Content-Length is needed");
 	if (r->route->body && str_present(h->content_type) && !is_json_type(h->content_type))
 		return http_reply_error_code(r, ERR_UNSUPPORTED_MEDIA_TYPE, "the body must be application/json in UTF-8");
-	if (r->body_announced > r->route->body_max)
+	if (r->body_announced > request_body_max(r))
 		return http_reply_error_code(r, ERR_TOO_LARGE, "the body is larger than %zu bytes", r->route->body_max);
 	return NULL;
 }

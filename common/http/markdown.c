@@ -79,14 +79,17 @@ static void put_message_link(struct buf *out, const struct json_message *m)
 
 static void put_body(struct buf *out, const struct http_route *r)
 {
-	if (r->body_max == 0)
+	if (r->body_max == 0 && !r->upload)
 		return;
 	buf_puts(out, "Body: ");
 	if (r->body)
 		put_message_link(out, r->body);
 	else
 		buf_puts(out, "bytes");
-	buf_printf(out, ", at most %zu bytes.\n\n", r->body_max);
+	if (r->body_max)
+		buf_printf(out, ", at most %zu bytes.\n\n", r->body_max);
+	else
+		buf_puts(out, ", of any length up to the service's own limit.\n\n");
 }
 
 static void put_answers(struct buf *out, const struct http_route *r)

@@ -103,11 +103,13 @@ static void put_content(struct buf *out, const char *media, const struct json_me
 
 static void put_request_body(struct buf *out, const struct http_route *r)
 {
-	if (r->body_max == 0)
+	if (r->body_max == 0 && !r->upload)
 		return;
 	buf_puts(out, ",\n\"requestBody\":{\"required\":true,");
 	put_content(out, r->body ? "application/json" : "application/octet-stream", r->body);
-	buf_printf(out, ",\"x-tana-bytes-max\":%zu}", r->body_max);
+	if (r->body_max)
+		buf_printf(out, ",\"x-tana-bytes-max\":%zu", r->body_max);
+	buf_putc(out, '}');
 }
 
 /* ---- answers ---- */

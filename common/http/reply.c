@@ -79,8 +79,17 @@ struct http_reply *http_reply_empty(struct http_request *r, int status)
 
 struct http_reply *http_reply_file(struct http_request *r, int status, const char *content_type, int fd, uint64_t size)
 {
+	off_t offset = lseek(fd, 0, SEEK_CUR);
+	invariant(offset >= 0);
+	return http_reply_file_part(r, status, content_type, fd, (uint64_t)offset, size);
+}
+
+struct http_reply *http_reply_file_part(struct http_request *r, int status, const char *content_type, int fd, uint64_t offset,
+					uint64_t size)
+{
 	struct http_reply *reply = new_reply(r, REPLY_FILE, status, arena_strdup(&r->arena, content_type));
 	reply->fd = fd;
+	reply->offset = offset;
 	reply->size = size;
 	return reply;
 }

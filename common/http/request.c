@@ -131,12 +131,20 @@ static bool body_expected(const struct http_request *r)
 	return r->body_announced > 0 || str_present(r->headers.transfer_encoding);
 }
 
+static void abandon_upload(struct http_request *r)
+{
+	if (r->uploading)
+		r->route->upload->abandon(r);
+	r->uploading = false;
+}
+
 /* The refusal is answered when the body has gone by. If that takes too long connection_cut answers, past libmicrohttpd, which in the middle
  * of a body takes no answer; with TLS nothing can be written past it, and the connection is just closed. */
 static void start_discarding(struct http_request *r, struct http_reply *refusal)
 {
 	struct connection *c = r->connection;
 	bool tls = r->server->o.tls_cert != NULL;
+	abandon_upload(r);
 	r->refusal = refusal;
 	r->stage = STAGE_DISCARD;
 	r->body_seen = 0;
@@ -154,16 +162,27 @@ static void start_reading(struct http_request *r)
 	set_phase(r->connection, CONN_READING);
 }
 
-static void take_body(struct http_request *r, const char *piece, size_t n)
+static void keep_body(struct http_request *r, const char *piece, size_t n)
 {
-	r->body_seen += n;
-	if (r->body_seen > r->route->body_max) {
-		start_discarding(r, http_reply_error_code(r, ERR_TOO_LARGE, "the body is larger than %zu bytes", r->route->body_max));
-		return;
-	}
 	if (r->body.cap == 0 && r->body_announced > n)
 		buf_reserve(&r->body, r->body_announced < BODY_ROOM_AHEAD ? (size_t)r->body_announced : BODY_ROOM_AHEAD);
 	buf_put(&r->body, piece, n);
+}
+
+static void take_body(struct http_request *r, const char *piece, size_t n)
+{
+	struct http_reply *refusal;
+	r->body_seen += n;
+	if (r->body_seen > request_body_max(r)) {
+		start_discarding(r, http_reply_error_code(r, ERR_TOO_LARGE, "the body is larger than %zu bytes", r->route->body_max));
+		return;
+	}
+	if (!r->uploading) {
+		keep_body(r, piece, n);
+	} else if ((refusal = r->route->upload->piece(r, piece, n))) {
+		start_discarding(r, refusal);
+		return;
+	}
 	/* A long body may take longer than the idle timeout, at a sensible speed. */
 	if (r->body_seen > BODY_BYTES_PER_S)
 		set_deadline(r->connection,
@@ -192,6 +211,7 @@ static enum MHD_Result call_handler(struct http_request *r)
 		return MHD_NO;
 	set_deadline(c, INT64_MAX);
 	atomic_store(&c->later, LATER_RUNNING);
+	r->uploading = false;
 	struct http_reply *reply = r->route->handler(r);
 	invariant(reply);
 	if (reply->kind == REPLY_LATER)
@@ -207,6 +227,10 @@ static enum MHD_Result header_complete(struct http_request *r, const char *metho
 	r->method = method;
 	r->head = strcmp(method, "HEAD") == 0;
 	struct http_reply *refusal = request_examine(r, version, &close_now);
+	if (!refusal && r->route->upload) {
+		refusal = r->route->upload->begin(r);
+		r->uploading = !refusal;
+	}
 	if (!refusal) {
 		start_reading(r);
 		return MHD_YES;
@@ -272,6 +296,7 @@ void request_end(void *server, struct MHD_Connection *mc, void **request, enum M
 	if (!r)
 		return;
 	*request = NULL;
+	abandon_upload(r);
 	struct connection *c = r->connection;
 	int64_t now_ns = clock_mono_ns(), duration_ns = now_ns - r->started_ns;
 	bool stream = r->route && (r->route->flags & HTTP_STREAM);
@@ -314,6 +339,22 @@ const char *http_request_id(const struct http_request *r)
 struct str http_body(const struct http_request *r)
 {
 	return buf_str(&r->body);
+}
+
+int64_t http_content_length(const struct http_request *r)
+{
+	uint64_t n = r->body_announced < INT64_MAX ? r->body_announced : INT64_MAX;
+	return str_present(r->headers.transfer_encoding) ? -1 : (int64_t)n;
+}
+
+void http_set_state(struct http_request *r, void *state)
+{
+	r->state = state;
+}
+
+void *http_state(const struct http_request *r)
+{
+	return r->state;
 }
 
 struct str http_path_arg(const struct http_request *r, int n)

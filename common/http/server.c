@@ -57,6 +57,8 @@ static void take_options(struct http_server *s, const struct http_options *o)
 	set_default(&s->o.rate_burst, 1);
 	if (s->o.idle_timeout_ms <= 0)
 		s->o.idle_timeout_ms = IDLE_TIMEOUT_MS;
+	if (s->o.connection_memory == 0)
+		s->o.connection_memory = MHD_POOL_BYTES;
 	if (s->o.stream_comment_ms <= 0)
 		s->o.stream_comment_ms = STREAM_COMMENT_MS;
 }
@@ -156,7 +158,7 @@ static struct MHD_Daemon *start_mhd(struct http_server *s, struct worker *w)
 				mhd_log, s, MHD_OPTION_URI_LOG_CALLBACK, request_begin, s, MHD_OPTION_NOTIFY_COMPLETED, request_end, s,
 				MHD_OPTION_NOTIFY_CONNECTION, connection_notify, w, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
 				MHD_OPTION_CONNECTION_LIMIT, (unsigned)MHD_NO_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				(size_t)MHD_POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((s->o.idle_timeout_ms + 999) / 1000),
+				s->o.connection_memory, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((s->o.idle_timeout_ms + 999) / 1000),
 				MHD_OPTION_ARRAY, s->o.tls_cert ? tls : none, MHD_OPTION_END);
 }
 

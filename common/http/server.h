@@ -57,6 +57,20 @@ struct http_answer {
 	const char *doc;
 };
 
+/*
+ * A body taken piece by piece, for one that is larger than memory. Everything runs on the request's worker thread; the three calls and
+ * the route's handler, which is called when the body has ended, share what http_set_state keeps.
+ */
+struct http_upload {
+	/* The header is there, and no byte of the body was read. NULL to go on, or the refusal (nothing of the upload is left then): it comes
+	 * instead of 100 Continue, or after the body was thrown away (16 MiB or 2 s of it). */
+	struct http_reply *(*begin)(struct http_request *r);
+	/* The next n > 0 bytes. NULL to go on, or the refusal; `abandon` follows it. */
+	struct http_reply *(*piece)(struct http_request *r, const void *p, size_t n);
+	/* The body never ended, or was refused: the handler will not be called. */
+	void (*abandon)(struct http_request *r);
+};
+
 struct http_route {
 	enum http_method method;
 	const char *path; /* "/nodes/:id/heartbeats": a segment ":x" matches one non-empty segment, percent-decoded */
@@ -65,6 +79,7 @@ struct http_route {
 	unsigned flags;
 	size_t body_max;                   /* bytes; 0: no body is taken (400 unexpected_body) */
 	const struct json_message *body;   /* what is read, for documents; NULL: none or not JSON */
+	const struct http_upload *upload;  /* NULL: the body is gathered in memory. Otherwise body_max 0: the service's own limit is the only one */
 	const struct http_param *params;   /* ends with .name NULL; may be NULL */
 	const struct http_answer *answers; /* ends with .status 0 */
 	const enum error_code *errors; /* the route's own refusals, ends with ERR_COUNT; for documents and the tests' coverage check */
@@ -84,6 +99,7 @@ struct http_options {
 	int streams_max;                /* 0: 10000 */
 	int64_t idle_timeout_ms;   /* keep-alive connections and slow requests: a whole request header must be there in this time; 0: 30 s */
 	int64_t stream_comment_ms; /* how often a quiet event stream gets a comment; 0: 15 s */
+	size_t connection_memory;  /* bytes a connection has for header and piece of body; larger pieces cost less. 0: 16 KiB */
 	double rate_per_second;    /* writes an address; 0: no limit */
 	int rate_burst;
 	bool rate_exempt_loopback;
@@ -122,6 +138,11 @@ struct arena *http_arena(struct http_request *r);
 const struct http_route *http_route_of(const struct http_request *r);
 const char *http_request_id(const struct http_request *r);
 struct str http_body(const struct http_request *r);
+/* The body's length as announced, in bytes; -1: chunked, so not known before its end. */
+int64_t http_content_length(const struct http_request *r);
+/* One pointer of the service's own for the time of the request; NULL at its begin. */
+void http_set_state(struct http_request *r, void *state);
+void *http_state(const struct http_request *r);
 /* The nth ":segment" of the path, decoded. Valid UTF-8 without NUL (else the request was refused). */
 struct str http_path_arg(const struct http_request *r, int n);
 struct str http_header(const struct http_request *r, const char *name); /* first value; absent */
@@ -147,6 +168,19 @@ struct http_reply *http_reply_error_extra(struct http_request *r, const struct e
 struct http_reply *http_reply_empty(struct http_request *r, int status);
 /* Streams `size` bytes of an open file from its current offset; takes the descriptor. */
 struct http_reply *http_reply_file(struct http_request *r, int status, const char *content_type, int fd, uint64_t size);
+/* The same from `offset`. A file that is shorter than that cuts the connection. */
+struct http_reply *http_reply_file_part(struct http_request *r, int status, const char *content_type, int fd, uint64_t offset,
+					uint64_t size);
+/*
+ * Which bytes of a representation of `size` bytes a GET asks for (RFC 9110 13.1.5, 14.1, 14.2); etag is its strong tag with quotes. What
+ * is no single range of bytes is not understood and ignored, as is a Range whose If-Range names another tag, and any to HEAD.
+ */
+enum http_range {
+	HTTP_RANGE_WHOLE, /* 200 */
+	HTTP_RANGE_PART,  /* 206: *first and *length (> 0) say which */
+	HTTP_RANGE_BEYOND /* 416 */
+};
+enum http_range http_range_asked(const struct http_request *r, uint64_t size, const char *etag, uint64_t *first, uint64_t *length);
 /* Streams a body of unknown length: `next` appends the next piece to *out and returns true while there is more to come; false ends it.
  * *failed = true cuts the connection, so that the client notices. `end` is called once. */
 struct http_reply *http_reply_stream(struct http_request *r, int status, const char *content_type,

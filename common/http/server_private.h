@@ -35,6 +35,7 @@ enum {
 	DISCARD_BYTES_MAX = 16 << 20, /* of a refused body that are read so that the client sees the answer */
 	DISCARD_MS_MAX = 2000,
 	SWEEP_MS = 250,
+	FILE_READ_MAX = 64 * 1024,    /* bytes: smaller files leave in one write with their header, which costs less than sendfile */
 	MHD_POOL_BYTES = 16 * 1024, /* a connection's memory inside libmicrohttpd: request header, and answer header or chunk */
 	STREAM_COMMENT_MS = 15000,
 	HUBS_MAX = 8,
@@ -137,6 +138,7 @@ struct http_reply {
 	char *owned; /* REPLY_BYTES: malloc'ed, or NULL: then the bytes are in the request's scratch buffer */
 	size_t scratch_at;
 	int fd;                                                       /* REPLY_FILE: -1 once libmicrohttpd has it */
+	uint64_t offset;                                              /* REPLY_FILE */
 	uint64_t size;                                                /* REPLY_BYTES, REPLY_FILE */
 	bool (*next_piece)(void *ctx, struct buf *out, bool *failed); /* REPLY_STREAM */
 	void (*end)(void *ctx);
@@ -172,6 +174,8 @@ struct http_request {
 	uint64_t body_announced; /* Content-Length; 0 when chunked */
 	uint64_t body_seen;      /* bytes so far, kept or discarded */
 	int64_t body_started_ms;
+	bool uploading;              /* the route's upload has begun: abandon or the handler is owed */
+	void *state;                 /* the service's */
 	struct http_reply *refusal;  /* answered when the body has gone by */
 	struct http_reply *replies;  /* all that were made; released with the request */
 	struct http_reply *finished; /* by http_finish */
@@ -196,6 +200,12 @@ enum MHD_Result request_step(void *server, struct MHD_Connection *mc, const char
 			     const char *upload, size_t *upload_size, void **request);
 void request_end(void *server, struct MHD_Connection *mc, void **request, enum MHD_RequestTerminationCode how);
 void request_free(struct http_request *r);
+
+/* The route's limit of the body, in bytes. */
+static inline uint64_t request_body_max(const struct http_request *r)
+{
+	return r->route->body_max == 0 && r->route->upload ? UINT64_MAX : r->route->body_max;
+}
 
 /* later.c: deferred answers. */
 enum MHD_Result request_sleep(struct http_request *r);   /* the handler returned http_reply_later() */

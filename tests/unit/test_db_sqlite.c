@@ -44,7 +44,7 @@ static enum db_status try_open(const char *url, enum db_open_how how, struct err
 
 static mode_t mode_of(const char *path, const char *suffix)
 {
-	char name[512];
+	char name[700];
 	struct stat st;
 	snprintf(name, sizeof(name), "%s%s", path, suffix);
 	assert_int_equal(stat(name, &st), 0);

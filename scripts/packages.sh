@@ -8,7 +8,7 @@ build_needs="gcc=gcc make=make pkg-config=pkg-config /usr/include/stdio.h=libc6-
 check_needs="$build_needs g++=g++ cmocka=libcmocka-dev clang=clang clang-tidy=clang-tidy llvm-symbolizer=llvm cppcheck=cppcheck
 	/usr/lib/postgresql/*/bin/initdb=postgresql /usr/bin/python3=python3 curl=curl mandoc=mandoc strace=strace runuser=util-linux
 	openssl=openssl ps=procps zsh=zsh fish=fish sqlite3-cli=sqlite3 systemd-analyze=systemd
-	py:pytest=python3-pytest py:xdist=python3-xdist py:nacl=python3-nacl py:requests=python3-requests py:jsonschema=python3-jsonschema
+	py:pytest=python3-pytest py:xdist=python3-pytest-xdist py:nacl=python3-nacl py:requests=python3-requests py:jsonschema=python3-jsonschema
 	py:psycopg2=python3-psycopg2 py:yaml=python3-yaml /usr/lib/clang/*/lib/*/libclang_rt.fuzzer*.a=libclang-rt-dev"
 
 # Is it there? $1: the left side of a row above.

@@ -1,7 +1,4 @@
-#include "http/client.h"
-
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -9,6 +6,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/client_private.h"
 #include "http/sse_parse.h"
 #include "json/fields.h"
 
@@ -17,20 +15,7 @@ enum {
 	TIMEOUT_MS = 30000,
 	ANSWER_MAX = 64 * 1024 * 1024,
 	EVENT_MAX = 1024 * 1024,      /* bytes of one event */
-	REFUSAL_MAX = 64 * 1024,      /* bytes of an error document in place of a stream */
-	STREAM_SILENCE_S = 60,        /* servers write a comment every 15 s */
-	URL_IN_MESSAGE = 160
-};
-
-struct http_client {
-	CURL *curl;
-	char *base_url; /* without a trailing slash */
-	char *user_agent;
-	bool loopback;
-	long connect_timeout_ms, timeout_ms;
-	size_t answer_max;
-	struct buf url;
-	char reason[CURL_ERROR_SIZE];
+	STREAM_SILENCE_S = 60         /* servers write a comment every 15 s */
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -124,7 +109,7 @@ struct exchange {
 	const volatile int *stop;
 };
 
-static bool header_is(struct str line, const char *name, struct str *value)
+bool http_client_header_is(struct str line, const char *name, struct str *value)
 {
 	size_t n = strlen(name);
 	if (line.n <= n || strncasecmp(line.p, name, n) != 0 || line.p[n] != ':')
@@ -138,8 +123,7 @@ static bool header_is(struct str line, const char *name, struct str *value)
 	return true;
 }
 
-/* A value that does not fit is as good as none. */
-static void keep_header(char *out, size_t size, struct str value)
+void http_client_keep_header(char *out, size_t size, struct str value)
 {
 	if (value.n >= size || memchr(value.p, 0, value.n))
 		return;
@@ -152,10 +136,10 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 	struct exchange *x = ctx;
 	struct str line = str_of(data, size * n), value;
 
-	if (header_is(line, "X-Request-Id", &value))
-		keep_header(x->answer->request_id, sizeof x->answer->request_id, value);
-	else if (header_is(line, "ETag", &value))
-		keep_header(x->answer->etag, sizeof x->answer->etag, value);
+	if (http_client_header_is(line, "X-Request-Id", &value))
+		http_client_keep_header(x->answer->request_id, sizeof x->answer->request_id, value);
+	else if (http_client_header_is(line, "ETag", &value))
+		http_client_keep_header(x->answer->etag, sizeof x->answer->etag, value);
 	return size * n;
 }
 
@@ -222,10 +206,8 @@ static void set_method(struct exchange *x, const char *method, struct str body)
 }
 
 /* curl_easy_reset forgets options and keeps connections. */
-static void prepare(struct exchange *x, const char *path)
+void http_client_prepare(struct http_client *c, const char *path)
 {
-	struct http_client *c = x->c;
-
 	invariant(path[0] == '/');
 	buf_clear(&c->url);
 	buf_puts(&c->url, c->base_url);
@@ -238,14 +220,19 @@ static void prepare(struct exchange *x, const char *path)
 	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, c->connect_timeout_ms);
-	curl_easy_setopt(c->curl, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(c->curl, CURLOPT_HEADERDATA, x);
-	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, x);
 	if (c->loopback) /* whatever http_proxy says: a proxy's loopback is not ours */
 		curl_easy_setopt(c->curl, CURLOPT_PROXY, "");
 }
 
-static bool failed(struct http_client *c, CURLcode code, struct error *err)
+static void prepare(struct exchange *x, const char *path)
+{
+	http_client_prepare(x->c, path);
+	curl_easy_setopt(x->c->curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(x->c->curl, CURLOPT_HEADERDATA, x);
+	curl_easy_setopt(x->c->curl, CURLOPT_WRITEDATA, x);
+}
+
+bool http_client_failed(struct http_client *c, CURLcode code, struct error *err)
 {
 	const char *reason = c->reason[0] ? c->reason : curl_easy_strerror(code);
 	const char *url = buf_z(&c->url);
@@ -257,8 +244,7 @@ static bool failed(struct http_client *c, CURLcode code, struct error *err)
 	return error_set(err, ERR_UNREACHABLE, "cannot reach %.*s: %s", URL_IN_MESSAGE, url, reason);
 }
 
-/* One header a call; an empty list is NULL. */
-static void add_header(struct curl_slist **headers, const char *line)
+void http_client_add_header(struct curl_slist **headers, const char *line)
 {
 	struct curl_slist *more = curl_slist_append(*headers, line);
 	if (!more)
@@ -272,13 +258,13 @@ bool http_call(struct http_client *c, const char *method, const char *path, stru
 	struct curl_slist *headers = NULL;
 	long status = 0;
 
-	*out = (struct http_answer_in){0};
+	*out = (struct http_answer_in){.length = -1};
 	prepare(&x, path);
 	set_method(&x, method, body);
-	add_header(&headers, "Accept: application/json, */*;q=0.5");
+	http_client_add_header(&headers, "Accept: application/json, */*;q=0.5");
 	if (str_present(body)) {
-		add_header(&headers, "Content-Type: application/json");
-		add_header(&headers, "Expect:"); /* waiting for a 100 costs more than our bodies do */
+		http_client_add_header(&headers, "Content-Type: application/json");
+		http_client_add_header(&headers, "Expect:"); /* waiting for a 100 costs more than our bodies do */
 	}
 	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, c->timeout_ms);
@@ -292,7 +278,7 @@ bool http_call(struct http_client *c, const char *method, const char *path, stru
 	http_answer_free(out);
 	if (x.too_large)
 		return error_set(err, ERR_TOO_LARGE, "the answer of %.*s is larger than %zu bytes", URL_IN_MESSAGE, buf_z(&c->url), c->answer_max);
-	return failed(c, code, err);
+	return http_client_failed(c, code, err);
 }
 
 void http_answer_free(struct http_answer_in *a)
@@ -374,7 +360,7 @@ static bool stream_result(struct exchange *x, CURLcode code, struct error *err)
 	if (x->too_large || x->events->state == SSE_TOO_LARGE)
 		return error_set(err, ERR_TOO_LARGE, "%.*s sends more than an event can hold", URL_IN_MESSAGE, buf_z(&c->url));
 	if (code != CURLE_OK)
-		return failed(c, code, err);
+		return http_client_failed(c, code, err);
 	if (is_event_stream(c->curl))
 		return true;
 	if (x->answer->status >= 400)
@@ -393,10 +379,10 @@ bool http_events(struct http_client *c, const char *path, int64_t last_id, http_
 
 	sse_parser_init(&events, EVENT_MAX, last_id, each, ctx);
 	prepare(&x, path);
-	add_header(&headers, "Accept: text/event-stream");
+	http_client_add_header(&headers, "Accept: text/event-stream");
 	if (last_id >= 0) {
 		snprintf(resume, sizeof resume, "Last-Event-ID: %lld", (long long)last_id);
-		add_header(&headers, resume);
+		http_client_add_header(&headers, resume);
 	}
 	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_stream);

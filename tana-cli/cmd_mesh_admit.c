@@ -61,6 +61,8 @@ static bool decide(struct cli *c, enum mesh_action action, struct error *err)
 	if (c->json)
 		json_print(&mesh_node_answer_message, &answer);
 	say(c, "%s %.*s: %.*s", done_text(action), STR_ARG(id), STR_ARG(printable(&c->arena, answer.status)));
+	if (action == MESH_APPROVE)
+		hint(c, "it now tells that it lives: tana mesh heartbeat --node-id %.*s", STR_ARG(id));
 	return true;
 }
 

@@ -287,8 +287,8 @@ static void find_own_node(struct cli *c, const struct mesh_node_list *list, stru
 
 static void print_network(const struct network_report *r)
 {
-	char uptime[UNITS_TEXT_SIZE] = "-";
-	if (r->uptime_ms != JSON_INT_ABSENT)
+	char uptime[UNITS_TEXT_SIZE] = "less than 1 s";
+	if (r->uptime_ms >= 1000)
 		units_format_duration(r->uptime_ms, uptime);
 	pair_print(NAME_WIDTH, "network", TINT_BOLD, r->network);
 	pair_printf(NAME_WIDTH, "coordinator", TINT_NONE, "%.*s, version %.*s, up %s", STR_ARG(r->url), STR_ARG(r->version), uptime);

@@ -11,7 +11,6 @@
 #include "wire/mesh.h"
 
 enum {
-	CLOCK_SKEW_MS = 5 * 60 * 1000, /* of signed changes: the protocol's */
 	HEARTBEAT_WINDOW_MS = 60 * 1000,
 	QUEUE_MAX = 20000, /* writes waiting: at a few hundred bytes each, memory stays small */
 	GROUP_MAX = 512,   /* writes in one commit */
@@ -28,7 +27,7 @@ bool mesh_configure(struct mesh *m, const struct invocation *in, struct error *e
 		.data_dir = option_text(in, "data"),
 		.coordinator_key_file = option_text(in, "coordinator-key"),
 		.network = str_from(option_text(in, "network")),
-		.limits = {.clock_skew_ms = CLOCK_SKEW_MS, .pending_max = option_int(in, "pending-max"), .dev = dev},
+		.limits = {.pending_max = option_int(in, "pending-max"), .dev = dev},
 		.heartbeat_timeout_ms = option_int(in, "heartbeat-timeout"),
 		.heartbeat_window_ms = HEARTBEAT_WINDOW_MS,
 		.pending_ttl_ms = option_int(in, "pending-ttl"),

@@ -101,9 +101,17 @@ static bool is_rotation(const struct mesh_statement *st)
 	return st->kind == STATEMENT_SOVEREIGN_ROTATE || st->kind == STATEMENT_NODE_ROTATE;
 }
 
+/* Registrations and rotations are the word of the key that they name; a log entry might say that another one signed. */
+static bool signer_is_named(const struct change *c)
+{
+	enum mesh_statement_kind kind = c->statement.kind;
+	bool own_word = kind == STATEMENT_REGISTER_SHORT || kind == STATEMENT_REGISTER_FULL || is_rotation(&c->statement);
+	return !own_word || str_equal(c->public_key, c->statement.public_key);
+}
+
 bool mesh_change_signatures_valid(const struct change *c, struct str network)
 {
-	if (!signature_valid(c->message, c->public_key, c->signature))
+	if (!signer_is_named(c) || !signature_valid(c->message, c->public_key, c->signature))
 		return false;
 	if (is_rotation(&c->statement) && !signature_valid(c->message, c->statement.new_key, c->new_signature))
 		return false;
@@ -140,11 +148,10 @@ static bool signatures_fine(struct mesh_state *s, struct change *c, struct verdi
 
 static bool timestamp_fine(const struct mesh_state *s, int64_t timestamp, struct verdict *v)
 {
-	int64_t skew = timestamp > s->now ? timestamp - s->now : s->now - timestamp;
-	if (skew <= s->limits.clock_skew_ms)
+	if (timestamp >= s->now - MESH_CLOCK_SKEW_MS && timestamp - MESH_CLOCK_SKEW_MS <= s->now)
 		return true;
-	refuse(v, error_set(&v->err, ERR_TIMESTAMP_OUT_OF_RANGE, "the timestamp lies more than %" PRId64 " s from the coordinator's time",
-			    s->limits.clock_skew_ms / 1000));
+	refuse(v, error_set(&v->err, ERR_TIMESTAMP_OUT_OF_RANGE, "the timestamp lies more than %d s from the coordinator's time",
+			    MESH_CLOCK_SKEW_MS / 1000));
 	error_hint(&v->err, "check this machine's clock");
 	return false;
 }
@@ -447,20 +454,36 @@ static enum verdict_kind apply_decision(struct mesh_state *s, struct change *c, 
 }
 
 /* Sovereign keys */
+/* What the coordinator itself signs was signed when it was written: else an old word of it could be entered again. */
+static bool coordinator_speaks(struct mesh_state *s, struct change *c, struct verdict *v)
+{
+	if (!str_equal(c->public_key, s->coordinator_key)) {
+		refuse(v, error_set(&v->err, ERR_NOT_ALLOWED, "only the coordinator's own key says this"));
+		return false;
+	}
+	if (c->statement.timestamp == s->now)
+		return signatures_fine(s, c, v);
+	refuse(v, error_set(&v->err, ERR_TIMESTAMP_OUT_OF_RANGE, "the coordinator signed this at another time"));
+	return false;
+}
+
 static enum verdict_kind apply_sovereign_init(struct mesh_state *s, struct change *c, struct verdict *v)
 {
 	const struct mesh_statement *st = &c->statement;
-	if (!str_equal(c->public_key, s->coordinator_key))
-		return refuse(v, error_set(&v->err, ERR_NOT_ALLOWED, "only the coordinator's own key names the first sovereigns"));
-	if (!signatures_fine(s, c, v))
+	struct sovereign_row row;
+	bool spoken;
+	if (!coordinator_speaks(s, c, v))
 		return v->kind;
-	/* Only while nobody is sovereign, or nothing but first sovereigns has been written yet. */
-	int64_t in_force;
-	if (!s->ops->count_sovereigns(s, &in_force))
+	enum found f = s->ops->sovereign(s, st->public_key, &row);
+	if (f == STATE_FAILED || !s->ops->sovereign_has_spoken(s, &spoken))
 		return failed(v);
-	if (in_force != 0 && in_force != s->entry)
+	v->subject = st->public_key;
+	/* Several instances may begin with the same keys at once. */
+	if (f == FOUND && row.removed_at == 0)
+		return v->kind = VERDICT_UNCHANGED;
+	if (spoken)
 		return refuse(v, error_set(&v->err, ERR_NOT_ALLOWED, "this network has sovereign keys; they add further ones"));
-	struct sovereign_row row = {.public_key = st->public_key, .description = c->description, .added_at = s->now, .added_by = c->public_key};
+	row = (struct sovereign_row){.public_key = st->public_key, .description = c->description, .added_at = s->now, .added_by = c->public_key};
 	if (!s->ops->put_sovereign(s, &row))
 		return failed(v);
 	return applied(v, STR_LIT("ok"), EVENT_SOVEREIGN_ADDED, st->public_key);
@@ -581,11 +604,9 @@ static enum verdict_kind apply_expire(struct mesh_state *s, struct change *c, st
 {
 	const struct mesh_statement *st = &c->statement;
 	struct node_row node;
-	if (!str_equal(c->public_key, s->coordinator_key))
-		return refuse(v, error_set(&v->err, ERR_NOT_ALLOWED, "only the coordinator's own key expires registrations"));
-	if (!load_node(s, st->node_id, &node, v) || !signatures_fine(s, c, v))
+	if (!coordinator_speaks(s, c, v) || !load_node(s, st->node_id, &node, v))
 		return v->kind;
-	if (node.status != NODE_PENDING || !str_equal(node.public_key, st->public_key))
+	if (node.status != NODE_PENDING || !str_equal(node.public_key, st->public_key) || st->timestamp <= node.registered_at)
 		return refuse(v, error_set(&v->err, ERR_WRONG_STATE, "only a pending registration expires"));
 	if (!s->ops->delete_node(s, &node))
 		return failed(v);

@@ -13,6 +13,9 @@ enum { NODE_STATUS_COUNT = 4 };
 const char *node_status_text(enum node_status s); /* as in the column and on the wire */
 MUST_CHECK bool node_status_from_text(struct str s, enum node_status *out);
 
+/* How far a signed timestamp may lie from the coordinator's time: the protocol's, the same when the log is replayed. */
+enum { MESH_CLOCK_SKEW_MS = 5 * 60 * 1000 };
+
 /* Index of a log entry; none yet. */
 #define NO_ENTRY INT64_C(-1)
 
@@ -62,8 +65,9 @@ struct mesh_state_ops {
 	enum found (*sovereign)(struct mesh_state *s, struct str public_key, struct sovereign_row *out); /* also removed ones */
 	enum found (*invite)(struct mesh_state *s, struct str public_key, struct invite_row *out);
 	enum found (*removed)(struct mesh_state *s, struct str public_key, struct removed_row *out);
-	/* Both false: storage failed. */
+	/* All false: storage failed. */
 	bool (*count_sovereigns)(struct mesh_state *s, int64_t *in_force);
+	bool (*sovereign_has_spoken)(struct mesh_state *s, bool *spoken); /* used up a timestamp, in whatever statement */
 	bool (*count_pending)(struct mesh_state *s, int64_t *pending);
 	/* Insert or replace by primary key. `before` NULL: the row is new. */
 	bool (*put_node)(struct mesh_state *s, const struct node_row *before, const struct node_row *after);
@@ -80,7 +84,6 @@ struct mesh_state {
 	struct str network;
 	struct str coordinator_key; /* written form */
 	struct mesh_limits {
-		int64_t clock_skew_ms;  /* how far a signed timestamp may lie from now */
 		int64_t pending_max;
 		bool require_full;      /* short registrations are refused */
 		bool dev;               /* old forms are taken */

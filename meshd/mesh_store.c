@@ -27,6 +27,7 @@ DB_SQL(SQL_SOVEREIGN_PUT,
        " ON CONFLICT (public_key) DO UPDATE SET description = excluded.description, added_at = excluded.added_at, added_by = excluded.added_by,"
        " removed_at = excluded.removed_at, last_timestamp = excluded.last_timestamp");
 DB_SQL(SQL_SOVEREIGN_COUNT, "SELECT COUNT(*) FROM sovereigns WHERE removed_at IS NULL");
+DB_SQL(SQL_SOVEREIGN_SPOKEN, "SELECT COUNT(*) FROM sovereigns WHERE last_timestamp > 0");
 DB_SQL(SQL_PENDING_COUNT, "SELECT COUNT(*) FROM nodes WHERE status = 'pending'");
 DB_SQL(SQL_INVITE, "SELECT " INVITE_COLUMNS " FROM invites WHERE public_key = $1");
 DB_SQL(SQL_INVITE_PUT,
@@ -209,6 +210,13 @@ static bool count_sovereigns(struct mesh_state *s, int64_t *in_force)
 {
 	return count(s, &SQL_SOVEREIGN_COUNT, in_force);
 }
+static bool sovereign_has_spoken(struct mesh_state *s, bool *spoken)
+{
+	int64_t n = 0;
+	bool ok = count(s, &SQL_SOVEREIGN_SPOKEN, &n);
+	*spoken = n > 0;
+	return ok;
+}
 static bool count_pending(struct mesh_state *s, int64_t *pending)
 {
 	return count(s, &SQL_PENDING_COUNT, pending);
@@ -284,6 +292,7 @@ const struct mesh_state_ops sql_state_ops = {
 	.invite = invite,
 	.removed = removed,
 	.count_sovereigns = count_sovereigns,
+	.sovereign_has_spoken = sovereign_has_spoken,
 	.count_pending = count_pending,
 	.put_node = put_node,
 	.delete_node = delete_node,

@@ -2,31 +2,33 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "crypto/note.h"
 #include "mesh_details.h"
 #include "mesh_log.h"
 #include "mesh_rules.h"
 #include "mesh_verify_tables.h"
 
-enum { PAGE = 1024, THREADS_MAX = 64 };
+enum {
+	PAGE = 256,       /* entries in memory at a time */
+	GAP_MAX = 10000,  /* entries missing in a row that are still named one by one */
+	THREADS_MAX = 64
+};
 
 struct verifying {
 	struct verify_run run; /* what the table comparison needs too */
 	struct merkle_frontier frontier;
 	struct log_tree tree;
 	bool tree_failed; /* the database, not a difference */
+	bool lost;        /* too much of the log is missing to go on */
 	struct checkpoint kept;
 	bool has_kept;
 };
 
-static struct str number(struct arena *arena, int64_t v)
-{
-	return arena_printf(arena, "%" PRId64, v);
-}
-
-/* One page of the log: the parsed entries, and whether their signatures hold. */
+/* One page of the log: the parsed entries, and whether their signatures hold. Their texts are in the replay's scratch arena, which lasts for the page. */
 struct page {
 	struct mesh_audit_entry entries[PAGE];
 	struct change changes[PAGE];
@@ -67,21 +69,26 @@ static void check_signatures_on_all_cores(struct page *p)
 		pthread_join(threads[i], NULL);
 }
 
+static struct arena *scratch(struct verifying *v)
+{
+	return &v->run.replay.scratch;
+}
+
 static void parse_entry(struct verifying *v, struct page *p, size_t i)
 {
 	const struct mesh_audit_entry *e = &p->entries[i];
 	struct change *c = &p->changes[i];
 	*c = (struct change){.message = e->message, .public_key = e->public_key, .signature = e->signature, .new_signature = e->new_signature,
 			     .details = e->details};
-	p->readable[i] = mesh_statement_parse(e->message, &c->statement, &v->run.replay.arena, &p->unreadable[i]) &&
-			 mesh_details_read(c, &v->run.replay.arena, &p->unreadable[i]);
+	p->readable[i] = mesh_statement_parse(e->message, &c->statement, scratch(v), &p->unreadable[i]) &&
+			 mesh_details_read(c, scratch(v), &p->unreadable[i]);
 }
 
 static void found_in_log(struct verifying *v, int64_t index, const char *column, struct str expected, struct str found, const char *problem)
 {
 	verify_report(&v->run, &(struct finding){.table = "audit_log",
 						 .column = column,
-						 .row = number(&v->run.replay.arena, index),
+						 .row = arena_printf(scratch(v), "%" PRId64, index),
 						 .expected = expected,
 						 .found = found,
 						 .problem = problem});
@@ -92,9 +99,8 @@ static void replay_entry(struct verifying *v, struct page *p, size_t i)
 {
 	const struct mesh_audit_entry *e = &p->entries[i];
 	struct change *c = &p->changes[i];
-	struct arena *arena = &v->run.replay.arena;
 	if (!p->readable[i]) {
-		found_in_log(v, e->index, "message", STR_NONE, e->message, arena_strdup(arena, p->unreadable[i].message));
+		found_in_log(v, e->index, "message", STR_NONE, e->message, p->unreadable[i].message);
 		return;
 	}
 	if (!p->valid[i])
@@ -108,7 +114,7 @@ static void replay_entry(struct verifying *v, struct page *p, size_t i)
 	mesh_apply(&v->run.replay.state, c, &verdict);
 	if (verdict.kind != VERDICT_APPLIED && verdict.kind != VERDICT_CONSUMED)
 		found_in_log(v, e->index, "message", STR_NONE, e->message,
-			     verdict.kind == VERDICT_UNCHANGED ? "the entry changes nothing" : arena_strdup(arena, verdict.err.message));
+			     verdict.kind == VERDICT_UNCHANGED ? "the entry changes nothing" : verdict.err.message);
 	else if (!str_equal(verdict.outcome, e->outcome))
 		found_in_log(v, e->index, "outcome", verdict.outcome, e->outcome, "the rules give another outcome");
 }
@@ -117,19 +123,19 @@ static void compare_tree_hash(void *ctx, unsigned level, uint64_t position, cons
 {
 	struct verifying *v = ctx;
 	struct hash stored;
-	struct arena *arena = &v->run.replay.arena;
 	v->run.tree_rows++;
 	bool there = log_tree_read(&v->tree, level, position, &stored);
 	if (v->tree.status != DB_OK)
 		v->tree_failed = true;
 	if (v->tree_failed || (there && hash_equal(h, &stored)))
 		return;
-	char want[HASH_TEXT_LEN + 1], have[HASH_TEXT_LEN + 1];
+	char want[HASH_TEXT_LEN + 1], have[HASH_TEXT_LEN + 1] = "";
 	hash_to_text(h, want);
-	hash_to_text(&stored, have);
+	if (there)
+		hash_to_text(&stored, have);
 	verify_report(&v->run, &(struct finding){.table = "audit_tree",
 						 .column = "hash",
-						 .row = arena_printf(arena, "level %u position %" PRIu64, level, position),
+						 .row = arena_printf(scratch(v), "level %u position %" PRIu64, level, position),
 						 .expected = str_from(want),
 						 .found = there ? str_from(have) : STR_NONE,
 						 .problem = level == 0 ? "the entry is not the one that was logged"
@@ -148,51 +154,81 @@ static void compare_checkpoint(struct verifying *v)
 	hash_to_text(&v->kept.root, want);
 	hash_to_text(&root, have);
 	verify_report(&v->run, &(struct finding){.table = "audit_log",
-						 .row = arena_printf(&v->run.replay.arena, "0..%" PRIu64, v->kept.size - 1),
+						 .row = arena_printf(scratch(v), "0..%" PRIu64, v->kept.size - 1),
 						 .expected = str_from(want),
 						 .found = str_from(have),
 						 .problem = "history was rewritten: the log does not extend the kept checkpoint"});
 }
 
-/* An entry that is gone: its leaf hash, if that is still there, stands in, so that the entries behind it are judged at their own places. */
-static void skip_missing(struct verifying *v, int64_t index)
+/* For an entry that cannot be hashed its leaf hash, if that is still there, stands in, so that the entries behind it are judged at their own places. */
+static void stand_in(struct verifying *v, int64_t index)
 {
 	struct hash leaf = {{0}};
-	found_in_log(v, index, NULL, STR_NONE, STR_NONE, "the entry is missing");
 	if (!log_tree_read(&v->tree, 0, (uint64_t)index, &leaf) && v->tree.status != DB_OK)
 		v->tree_failed = true;
 	merkle_frontier_append(&v->frontier, &leaf, compare_tree_hash, v);
 }
 
+/* Entries that are gone, from `next` to before `index`. False: so many that the log cannot be followed any further. */
+static bool pass_gap(struct verifying *v, int64_t next, int64_t index)
+{
+	if (index - next > GAP_MAX) {
+		found_in_log(v, next, NULL, STR_NONE, STR_NONE,
+			     arena_printf(scratch(v), "the entries up to %" PRId64 " are missing; what follows was not checked", index - 1).p);
+		return false;
+	}
+	for (; next < index; next++) {
+		found_in_log(v, next, NULL, STR_NONE, STR_NONE, "the entry is missing");
+		stand_in(v, next);
+	}
+	return true;
+}
+
+static void verify_entry(struct verifying *v, struct page *p, size_t i)
+{
+	const struct mesh_audit_entry *e = &p->entries[i];
+	struct hash leaf;
+	v->run.log_rows++;
+	if (e->time < 0 || e->time > JSON_INT_MAX) {
+		found_in_log(v, e->index, "time", STR_NONE, arena_printf(scratch(v), "%" PRId64, e->time), "this is no time");
+		stand_in(v, e->index);
+		return;
+	}
+	replay_entry(v, p, i);
+	log_leaf(e, &leaf);
+	merkle_frontier_append(&v->frontier, &leaf, compare_tree_hash, v);
+}
+
+static void verify_page(struct verifying *v, struct page *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		parse_entry(v, p, i);
+	check_signatures_on_all_cores(p);
+	for (size_t i = 0; i < p->count && !v->tree_failed && !v->lost; i++) {
+		v->lost = !pass_gap(v, v->run.log_size, p->entries[i].index);
+		if (v->lost)
+			return;
+		verify_entry(v, p, i);
+		compare_checkpoint(v);
+		v->run.log_size = p->entries[i].index + 1;
+	}
+}
+
 static bool verify_log(struct verifying *v, struct page *p, struct error *err)
 {
-	int64_t next = 0;
 	compare_checkpoint(v);
 	do {
-		if (log_read(v->run.conn, next, PAGE, &v->run.replay.arena, p->entries, &p->count, err) != DB_OK)
+		if (log_read(v->run.conn, v->run.log_size, PAGE, scratch(v), p->entries, &p->count, err) != DB_OK)
 			return false;
-		for (size_t i = 0; i < p->count; i++)
-			parse_entry(v, p, i);
-		check_signatures_on_all_cores(p);
-		for (size_t i = 0; i < p->count; i++) {
-			const struct mesh_audit_entry *e = &p->entries[i];
-			struct hash leaf;
-			for (; next < e->index; next++)
-				skip_missing(v, next);
-			replay_entry(v, p, i);
-			log_leaf(e, &leaf);
-			merkle_frontier_append(&v->frontier, &leaf, compare_tree_hash, v);
-			if (v->tree_failed) {
-				*err = v->tree.err;
-				return false;
-			}
-			compare_checkpoint(v);
-			next = e->index + 1;
+		verify_page(v, p);
+		replay_forget(&v->run.replay);
+		if (v->tree_failed) {
+			*err = v->tree.err;
+			return false;
 		}
-	} while (p->count == PAGE);
-	v->run.log_size = next;
+	} while (p->count == PAGE && !v->lost);
 	if (v->has_kept && v->frontier.size < v->kept.size)
-		found_in_log(v, next, NULL, STR_NONE, STR_NONE, "entries are missing at the end: the kept checkpoint has seen more");
+		found_in_log(v, v->run.log_size, NULL, STR_NONE, STR_NONE, "entries are missing at the end: the kept checkpoint has seen more");
 	return true;
 }
 
@@ -207,7 +243,7 @@ bool mesh_verify(struct mesh *m, struct db_conn *c, struct str kept, finding_fn 
 			return error_set(err, ERR_WRONG_NETWORK, "the kept checkpoint is of %s", v.kept.origin);
 	}
 	replay_init(&v.run.replay, m->config.network, m->coordinator_key);
-	struct page *page = arena_zalloc(&v.run.replay.arena, 1, sizeof(*page));
+	struct page *page = xcalloc(1, sizeof(*page));
 	page->network = m->config.network;
 	bool ok = db_begin(c, DB_TXN_SNAPSHOT, err) == DB_OK;
 	if (ok) {
@@ -225,5 +261,6 @@ bool mesh_verify(struct mesh *m, struct db_conn *c, struct str kept, finding_fn 
 					      .root = arena_copy(&m->arena, str_from(text))};
 	}
 	replay_free(&v.run.replay);
+	free(page);
 	return ok;
 }

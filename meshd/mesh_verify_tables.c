@@ -24,7 +24,7 @@ struct table {
 
 static struct str number(struct verify_run *v, int64_t n)
 {
-	return arena_printf(&v->replay.arena, "%" PRId64, n);
+	return arena_printf(&v->replay.scratch, "%" PRId64, n);
 }
 static struct str number_or_null(struct verify_run *v, int64_t n, int64_t null)
 {
@@ -130,10 +130,10 @@ static struct str stored(struct verify_run *v, struct db_rows *rows, int i)
 	case DB_TYPE_INT:
 		return number(v, db_int(rows, i));
 	case DB_TYPE_TEXT:
-		return arena_copy(&v->replay.arena, db_text(rows, i));
+		return arena_copy(&v->replay.scratch, db_text(rows, i));
 	case DB_TYPE_BLOB: {
 		struct str b = db_blob(rows, i);
-		return arena_printf(&v->replay.arena, "(%zu bytes)", b.n);
+		return arena_printf(&v->replay.scratch, "(%zu bytes)", b.n);
 	}
 	}
 	return STR_NONE;
@@ -172,55 +172,90 @@ static void compare_row(struct verify_run *v, const struct table *t, const void 
 	}
 }
 
-static bool compare_table(struct verify_run *v, const struct table *t, struct error *err)
+struct comparing {
+	const struct table *table;
+	struct strmap seen; /* rows of the replay that the database has; the keys are theirs */
+};
+
+static void compare_stored(struct verify_run *v, struct comparing *k, struct db_rows *rows)
 {
-	struct strmap seen = {.slots = NULL};
+	const struct table *t = k->table;
+	struct str key = stored(v, rows, 0);
+	void *row = str_present(key) ? strmap_get(t->rows, key) : NULL;
+	if (row) {
+		struct column want[COLUMNS_MAX];
+		t->columns(v, row, want);
+		strmap_put(&k->seen, want[0].value, row);
+		compare_row(v, t, row, key, rows);
+	} else {
+		verify_report(v, &(struct finding){.table = t->name,
+						   .row = str_present(key) ? key : STR_LIT("NULL"),
+						   .found = STR_LIT("a row"),
+						   .problem = "the log gives no such row"});
+	}
+}
+
+static bool compare_rows(struct verify_run *v, struct comparing *k, const char *query, size_t *count, struct error *err)
+{
+	enum { ROWS_A_TURN = 256 };
 	struct db_rows *rows;
-	if (db_query_text(v->conn, t->query, DB_NO_ARGS, &rows, err) != DB_OK)
+	*count = 0;
+	if (db_query_text(v->conn, query, DB_NO_ARGS, &rows, err) != DB_OK)
 		return false;
 	while (db_next(rows)) {
-		struct str key = stored(v, rows, 0);
-		void *row = str_present(key) ? strmap_get(t->rows, key) : NULL;
-		if (row) {
-			strmap_put(&seen, key, row);
-			compare_row(v, t, row, key, rows);
-		} else {
-			verify_report(v, &(struct finding){.table = t->name,
-							   .row = str_present(key) ? key : STR_LIT("NULL"),
-							   .found = STR_LIT("a row"),
-							   .problem = "the log gives no such row"});
-		}
+		compare_stored(v, k, rows);
+		if (++*count % ROWS_A_TURN == 0)
+			replay_forget(&v->replay);
 	}
-	bool ok = db_finish(rows, err) == DB_OK;
+	return db_finish(rows, err) == DB_OK;
+}
+
+/* PostgreSQL hands over the whole of a result at once: there a cursor gives it by pages. */
+static bool compare_all_rows(struct verify_run *v, struct comparing *k, struct error *err)
+{
+	size_t count = 1;
+	if (db_kind_of(v->conn) == DB_SQLITE)
+		return compare_rows(v, k, k->table->query, &count, err);
+	bool ok = db_script(v->conn, arena_printf(&v->replay.scratch, "DECLARE compared NO SCROLL CURSOR FOR %s", k->table->query).p, err) == DB_OK;
+	while (ok && count > 0)
+		ok = compare_rows(v, k, "FETCH 1000 FROM compared", &count, err);
+	return ok && db_script(v->conn, "CLOSE compared", err) == DB_OK;
+}
+
+static bool compare_table(struct verify_run *v, const struct table *t, struct error *err)
+{
+	struct comparing k = {.table = t};
+	bool ok = compare_all_rows(v, &k, err);
 	size_t at = 0;
 	for (void *row; ok && (row = strmap_next(t->rows, &at));) {
 		struct column want[COLUMNS_MAX];
 		t->columns(v, row, want);
-		if (!strmap_get(&seen, want[0].value))
+		if (!strmap_get(&k.seen, want[0].value))
 			verify_report(v, &(struct finding){.table = t->name,
 							   .row = want[0].value,
 							   .expected = STR_LIT("a row"),
 							   .problem = "the row is missing"});
+		replay_forget(&v->replay);
 	}
-	strmap_free(&seen);
+	strmap_free(&k.seen);
 	return ok;
 }
 
-/* Every hash was compared while the log was read; what is left to find are hashes too many. */
-static bool compare_tree_size(struct verify_run *v, struct error *err)
+/* Every entry and every hash was compared while the log was read; what is left to find are rows beyond those. */
+static bool compare_count(struct verify_run *v, const char *table, const char *query, int64_t want, struct error *err)
 {
 	struct db_rows *rows;
-	if (db_query_text(v->conn, "SELECT COUNT(*) FROM audit_tree", DB_NO_ARGS, &rows, err) != DB_OK)
+	if (db_query_text(v->conn, query, DB_NO_ARGS, &rows, err) != DB_OK)
 		return false;
 	int64_t have = db_next(rows) ? db_int(rows, 0) : 0;
 	if (db_finish(rows, err) != DB_OK)
 		return false;
-	if (have > v->tree_rows)
-		verify_report(v, &(struct finding){.table = "audit_tree",
+	if (have > want)
+		verify_report(v, &(struct finding){.table = table,
 						   .row = STR_LIT("all"),
-						   .expected = number(v, v->tree_rows),
+						   .expected = number(v, want),
 						   .found = number(v, have),
-						   .problem = "there are more hashes than the log gives"});
+						   .problem = "there are more rows than the log has a place for"});
 	return true;
 }
 
@@ -239,7 +274,8 @@ bool verify_tables(struct verify_run *v, struct error *err)
 		{"removed", "SELECT * FROM removed ORDER BY public_key", &v->replay.removed, removed_columns},
 		{"nodes", "SELECT * FROM nodes ORDER BY id", &v->replay.nodes, node_columns},
 	};
-	bool ok = compare_tree_size(v, err);
+	bool ok = compare_count(v, "audit_log", "SELECT COUNT(*) FROM audit_log", v->log_rows, err) &&
+		  compare_count(v, "audit_tree", "SELECT COUNT(*) FROM audit_tree", v->tree_rows, err);
 	for (size_t i = 0; ok && i < ARRAY_LEN(tables); i++)
 		ok = compare_table(v, &tables[i], err);
 	strmap_free(&metas);

@@ -15,7 +15,7 @@ struct verify_run {
 	finding_fn *report;
 	void *ctx;
 	int64_t findings;
-	int64_t log_size, tree_rows; /* as replayed */
+	int64_t log_size, log_rows, tree_rows; /* as replayed; log_rows: less the missing ones */
 };
 void verify_report(struct verify_run *v, const struct finding *f);
 /* False: a table could not be read. */

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "connection.h"
 #include "examine.h"
+#include "workers.h"
 
 enum {
 	ACCEPTED_AT_ONCE = 64,
@@ -41,15 +42,6 @@ static void refuse(struct http_server *s, int fd, const char *message)
 	(void)close(fd);
 }
 
-static struct worker *least_busy(struct http_server *s)
-{
-	struct worker *best = &s->workers[0];
-	for (size_t i = 1; i < s->worker_count; i++)
-		if (atomic_load(&s->workers[i].open) < atomic_load(&best->open))
-			best = &s->workers[i];
-	return best;
-}
-
 static void hand_over(struct http_server *s, int fd, const struct sockaddr *peer, socklen_t len)
 {
 	struct address_key key = address_key(peer);
@@ -62,11 +54,8 @@ static void hand_over(struct http_server *s, int fd, const struct sockaddr *peer
 		refuse(s, fd, "there are too many connections from this address");
 		return;
 	}
-	struct worker *w = least_busy(s);
 	atomic_fetch_add(&s->open, 1);
-	atomic_fetch_add(&w->open, 1);
-	if (MHD_add_connection(w->mhd, fd, peer, len) != MHD_YES) /* which closes the descriptor */
-		connection_uncount(w, counted ? &key : NULL);
+	workers_add(s, fd, peer, len);
 }
 
 /* False when there is nothing more to accept for now; with l->paused: not for a while. */

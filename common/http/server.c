@@ -1,6 +1,5 @@
 /* Life cycle: options, TLS, workers, start, drain, stop. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -15,6 +14,7 @@
 #include "base/random.h"
 #include "connection.h"
 #include "listener.h"
+#include "workers.h"
 
 enum {
 	CONNECTIONS_MAX = 16384,
@@ -23,8 +23,7 @@ enum {
 	IDLE_TIMEOUT_MS = 30000,
 	RATE_SETS = 16384, /* times 4 addresses: 2 MiB */
 	TLS_FILE_MAX = 1024 * 1024,
-	DRAIN_LOOK_MS = 10,
-	MHD_NO_LIMIT = 1 << 30 /* we count connections; above a limit of its own libmicrohttpd closes some without telling us */
+	DRAIN_LOOK_MS = 10
 };
 
 /* ---- options ---- */
@@ -123,80 +122,6 @@ static bool read_tls(struct http_server *s, struct error *err)
 	return read_pem("certificate", s->o.tls_cert, &s->tls_cert, err) && read_pem("key", s->o.tls_key, &s->tls_key, err);
 }
 
-/* ---- workers ---- */
-
-static void PRINTF_LIKE(2, 0) mhd_log(void *server, const char *fmt, va_list args)
-{
-	struct http_server *s = server;
-	char line[256];
-	(void)vsnprintf(line, sizeof(line), fmt, args);
-	line[strcspn(line, "\n")] = '\0';
-	if (!s->listener_runs) /* still starting, on one thread: this may be the reason for a failure */
-		memcpy(s->start_message, line, sizeof(line));
-	log_debug("libmicrohttpd", LOG_S("message", line));
-}
-
-/* Targets are decoded by uri.c, strictly; libmicrohttpd keeps its hands off. */
-static size_t leave_escaped(void *cls, struct MHD_Connection *mc, char *text)
-{
-	(void)cls, (void)mc;
-	return strlen(text);
-}
-
-static char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
-
-static struct MHD_Daemon *start_mhd(struct http_server *s, struct worker *w)
-{
-	struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, s->tls_cert.data},
-				       {MHD_OPTION_HTTPS_MEM_KEY, 0, s->tls_key.data},
-				       {MHD_OPTION_HTTPS_PRIORITIES, 0, tls_priorities},
-				       {MHD_OPTION_END, 0, NULL}};
-	struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
-	unsigned flags =
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET;
-	return MHD_start_daemon(flags | (s->o.tls_cert ? MHD_USE_TLS : 0), 0, NULL, NULL, request_step, s, MHD_OPTION_EXTERNAL_LOGGER,
-				mhd_log, s, MHD_OPTION_URI_LOG_CALLBACK, request_begin, s, MHD_OPTION_NOTIFY_COMPLETED, request_end, s,
-				MHD_OPTION_NOTIFY_CONNECTION, connection_notify, w, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-				MHD_OPTION_CONNECTION_LIMIT, (unsigned)MHD_NO_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				s->o.connection_memory, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((s->o.idle_timeout_ms + 999) / 1000),
-				MHD_OPTION_ARRAY, s->o.tls_cert ? tls : none, MHD_OPTION_END);
-}
-
-static bool start_workers(struct http_server *s, struct error *err)
-{
-	s->workers = xcalloc((size_t)s->o.workers, sizeof(*s->workers));
-	for (int i = 0; i < s->o.workers; i++) {
-		struct worker *w = &s->workers[i];
-		w->server = s;
-		invariant(pthread_mutex_init(&w->lock, NULL) == 0);
-		w->mhd = start_mhd(s, w);
-		s->worker_count++;
-		if (w->mhd)
-			continue;
-		if (s->o.tls_cert)
-			return error_set(err, ERR_CONFIG, "TLS cannot be set up with %s and %s: %s", s->o.tls_cert, s->o.tls_key,
-					 s->start_message);
-		return error_set(err, ERR_IO, "the HTTP server cannot start: %s", s->start_message);
-	}
-	return true;
-}
-
-static void stop_workers(struct http_server *s)
-{
-	for (size_t i = 0; i < s->worker_count; i++)
-		if (s->workers[i].mhd)
-			MHD_stop_daemon(s->workers[i].mhd);
-	for (size_t i = 0; i < s->worker_count; i++) {
-		struct worker *w = &s->workers[i];
-		for (struct http_request *r = w->spare, *next; r; r = next) {
-			next = r->next_spare;
-			request_free(r);
-		}
-		pthread_mutex_destroy(&w->lock);
-	}
-	free(s->workers);
-}
-
 /* ---- start ---- */
 
 static bool start_listening(struct http_server *s, const char *listen, struct error *err)
@@ -224,7 +149,7 @@ static void make_openapi(struct http_server *s)
 
 static void free_server(struct http_server *s)
 {
-	stop_workers(s);
+	workers_stop(s);
 	if (s->listen_fd >= 0)
 		(void)close(s->listen_fd);
 	if (s->wake_fd >= 0)
@@ -255,7 +180,7 @@ struct http_server *http_server_start(const struct http_options *o, struct error
 	build_routes(s);
 	make_openapi(s);
 	check_descriptors(s);
-	if (!read_tls(s, err) || !start_listening(s, o->listen, err) || !start_workers(s, err)) {
+	if (!read_tls(s, err) || !start_listening(s, o->listen, err) || !workers_start(s, err)) {
 		free_server(s);
 		return NULL;
 	}

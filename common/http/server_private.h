@@ -60,6 +60,7 @@ enum later_state {
 };
 
 struct worker;
+struct arrival;
 struct connection {
 	struct connection *prev, *next; /* the worker's list, under its lock */
 	struct worker *worker;
@@ -67,7 +68,7 @@ struct connection {
 	int fd;
 	_Atomic int phase;                /* enum connection_phase */
 	_Atomic int later;                /* enum later_state of the request under way */
-	struct connection *next_finished; /* in the worker's list of those */
+	struct connection *next_woken;    /* in its worker's list of those */
 	_Atomic int64_t deadline_ms;      /* monotonic; INT64_MAX: none */
 	struct str cut_answer;            /* CONN_DISCARDING: what to write when the deadline comes first; set before the phase */
 	struct address_key address;
@@ -81,8 +82,14 @@ struct worker {
 	_Atomic int open;     /* connections given to it */
 	pthread_mutex_t lock; /* the list; and no descriptor in it is closed while it is held */
 	struct connection *connections;
-	_Atomic(struct connection *) finished; /* sleeping connections whose answers are ready, the last first: see later.c */
-	struct http_request *spare;            /* the worker thread's own */
+	pthread_t thread;
+	bool runs; /* the thread */
+	_Atomic bool ends;
+	int bell_fd;                         /* eventfd: rung when there is something in the next two, the last first */
+	_Atomic(struct connection *) woken;  /* sleeping connections that have something to do */
+	_Atomic(struct arrival *) arrivals;  /* connections that were accepted */
+	int epoll_fd;                        /* libmicrohttpd's */
+	struct http_request *spare;          /* the worker thread's own */
 	int spare_count;
 };
 

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "server_private.h"
+#include "workers.h"
 
 enum {
 	RESUMED_AT_ONCE = 256,     /* before publishers get the lock in between */
@@ -143,7 +143,7 @@ static bool wake_some(struct sse_hub *h, int64_t now_ms)
 		if (!st->comment_due && st->cursor == h->end && !h->ending)
 			return false;
 		leave_sleepers(st);
-		MHD_resume_connection(st->request->connection->mhd);
+		connection_wake(st->request->connection);
 	}
 	return true;
 }

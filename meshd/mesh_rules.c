@@ -383,12 +383,18 @@ static bool action_fits(enum mesh_action a, enum node_status s)
 	return false;
 }
 
-/* Registrations of this key that were signed until now, or recorded with a clock that runs ahead, are void from here on. */
+/* Registrations of this key that were signed until now, recorded with a clock that runs ahead, or void before are void from here on. */
 static bool retire_key(struct mesh_state *s, const struct node_row *node)
 {
-	struct removed_row row = {.public_key = node->public_key,
-				  .node_id = node->id,
-				  .not_before = s->now > node->registration_time ? s->now : node->registration_time};
+	struct removed_row row = {.not_before = s->now};
+	if (s->ops->removed(s, node->public_key, &row) == STATE_FAILED)
+		return false;
+	if (row.not_before < s->now)
+		row.not_before = s->now;
+	if (row.not_before < node->registration_time)
+		row.not_before = node->registration_time;
+	row.public_key = node->public_key;
+	row.node_id = node->id;
 	return s->ops->put_removed(s, &row);
 }
 

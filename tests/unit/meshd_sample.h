@@ -221,6 +221,10 @@ static inline struct verdict world_apply(struct world *w, struct change *c)
 	assert_int_not_equal(v.kind, VERDICT_FAILED);
 	if (v.kind == VERDICT_APPLIED || v.kind == VERDICT_CONSUMED)
 		world_log(w, c, &v);
+	/* What the rules filled in from rows of the registry. */
+	c->message = arena_copy(&w->arena, c->message);
+	c->public_key = arena_copy(&w->arena, c->public_key);
+	c->statement.public_key = arena_copy(&w->arena, c->statement.public_key);
 	v.subject = arena_copy(&w->arena, v.subject);
 	v.outcome = arena_copy(&w->arena, v.outcome);
 	replay_forget(&w->replay);

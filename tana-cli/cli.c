@@ -22,7 +22,11 @@ static bool chain_valid(const struct cli *c, struct error *err)
 
 int cli_run(struct invocation *in, cli_command *work)
 {
-	struct cli c = {.in = in, .json = option_bool(in, "json"), .quiet = option_bool(in, "quiet"), .yes = option_bool(in, "yes"), .status = EXIT_DONE};
+	struct cli c = {.in = in,
+			.json = option_bool(in, "json"),
+			.quiet = option_bool(in, "quiet"),
+			.yes = option_bool(in, "yes"),
+			.status = EXIT_DONE};
 	struct error err;
 	arena_init(&c.arena);
 	int status;
@@ -83,8 +87,8 @@ static bool network_of_coordinator(struct cli *c, struct str *network, struct er
 		return error_hint(err, "name it: --network NAME");
 	}
 	if (str_present(known) && !str_equal(known, about.network)) {
-		error_set(err, ERR_WRONG_NETWORK, "%s now calls its network '%.*s'; it was '%.*s' before. Nothing was signed.", url, STR_ARG(about.network),
-			  STR_ARG(known));
+		error_set(err, ERR_WRONG_NETWORK, "%s now calls its network '%.*s'; it was '%.*s' before. Nothing was signed.", url,
+			  STR_ARG(about.network), STR_ARG(known));
 		return error_hint(err, "if that is right, say so: --network %.*s", STR_ARG(about.network));
 	}
 	*network = about.network;
@@ -110,7 +114,8 @@ bool cli_node_id(const char *text, struct str *out, struct error *err)
 {
 	*out = str_from(text);
 	return mesh_node_id_valid(*out) ||
-	       error_set(err, ERR_USAGE, "'%s' is no node id: 1-%d of a-z 0-9 . _ -, beginning with a letter or digit.", text, MESH_NODE_ID_MAX);
+	       error_set(err, ERR_USAGE, "'%s' is no node id: 1-%d of a-z 0-9 . _ -, beginning with a letter or digit.", text,
+			 MESH_NODE_ID_MAX);
 }
 
 static void on_signal(int number)

@@ -8,10 +8,10 @@
 
 struct cli {
 	struct invocation *in;
-	struct arena arena;          /* lives as long as the command */
+	struct arena arena; /* lives as long as the command */
 	bool json, quiet, yes;
-	int status;                  /* what a command that succeeded exits with: EXIT_DONE, or EXIT_UNHEALTHY ... */
-	struct mesh_client *mesh;    /* opened by cli_mesh */
+	int status;               /* what a command that succeeded exits with: EXIT_DONE, or EXIT_UNHEALTHY ... */
+	struct mesh_client *mesh; /* opened by cli_mesh */
 };
 
 /* A command's work. false: *err is printed, and decides the exit status; true: c->status does. */
@@ -21,8 +21,8 @@ int cli_run(struct invocation *in, cli_command *work);
 /* The coordinator: --mesh-url and its other sources; without any, the one that `tana start` runs for this chain. NULL with *err. */
 struct mesh_client *cli_mesh(struct cli *c, struct error *err);
 /*
- * The same, ready to sign: the network's name is what --network says, or what the coordinator says. A name taken from the coordinator is shown at its first use and remembered; a coordinator
- * that later calls itself otherwise is refused (ERR_WRONG_NETWORK).
+ * The same, ready to sign: the network's name is what --network says, or what the coordinator says. A name taken from the coordinator is shown
+ * at its first use and remembered; a coordinator that later calls itself otherwise is refused (ERR_WRONG_NETWORK).
  */
 struct mesh_client *cli_mesh_signing(struct cli *c, struct error *err);
 /* The address cli_mesh uses, and where it comes from ("flag --mesh-url", ... , "tana start"). */

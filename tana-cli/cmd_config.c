@@ -21,7 +21,8 @@ static const struct json_field setting_rows[] = {
 	F_TEXT(struct setting, origin, "origin", 0, 0, "Who set it."),
 };
 static JSON_MESSAGE(setting_message, "Setting", struct setting, setting_rows);
-static const struct json_field setting_list_rows[] = {F_LIST(struct setting_list, settings, "settings", JSON_REQUIRED, 0, &setting_message, "Each option.")};
+static const struct json_field setting_list_rows[] = {
+	F_LIST(struct setting_list, settings, "settings", JSON_REQUIRED, 0, &setting_message, "Each option.")};
 static JSON_MESSAGE(setting_list_message, "Settings", struct setting_list, setting_list_rows);
 
 /* The options that configuration can set, as far as all commands share them. */

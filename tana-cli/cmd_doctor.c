@@ -19,8 +19,8 @@
 enum {
 	FINDINGS_MAX = 64,
 	VERSION_MAX = 4096,
-	SKEW_WARN_MS = 5 * 1000,  /* annoying */
-	SKEW_BAD_MS = 60 * 1000   /* heartbeats are refused */
+	SKEW_WARN_MS = 5 * 1000, /* annoying */
+	SKEW_BAD_MS = 60 * 1000  /* heartbeats are refused */
 };
 #define DISK_WARN_BYTES (INT64_C(1) << 30)
 #define DISK_BAD_BYTES (INT64_C(64) << 20)
@@ -46,7 +46,8 @@ static JSON_MESSAGE(finding_message, "Finding", struct finding, finding_rows);
 struct finding_list {
 	struct json_list findings;
 };
-static const struct json_field finding_list_rows[] = {F_LIST(struct finding_list, findings, "findings", JSON_REQUIRED, 0, &finding_message, "Each check.")};
+static const struct json_field finding_list_rows[] = {
+	F_LIST(struct finding_list, findings, "findings", JSON_REQUIRED, 0, &finding_message, "Each check.")};
 static JSON_MESSAGE(finding_list_message, "Findings", struct finding_list, finding_list_rows);
 
 static void found(struct findings *f, const char *check, enum verdict v, struct str detail, struct str todo)
@@ -76,7 +77,8 @@ static void check_binary(struct findings *f, const struct service *s)
 	if (!ok)
 		found(f, s->binary, BROKEN, arena_printf(&c->arena, "%s does not run", path), STR_NONE);
 	else if (!str_is(line, want))
-		found(f, s->binary, ODD, arena_printf(&c->arena, "%.*s, while this is tana %s (commit %s)", STR_ARG(line), tana_version(), tana_commit()),
+		found(f, s->binary, ODD,
+		      arena_printf(&c->arena, "%.*s, while this is tana %s (commit %s)", STR_ARG(line), tana_version(), tana_commit()),
 		      STR_LIT("build or install both from one version"));
 	else
 		found(f, s->binary, FINE, arena_printf(&c->arena, "%.*s, %s", STR_ARG(line), path), STR_NONE);
@@ -89,7 +91,8 @@ static void check_service(struct findings *f, const struct service *s)
 	struct service_record r;
 	struct error err;
 	if (!service_running(c, s->name, &r))
-		found(f, s->name, ODD, arena_printf(&c->arena, "not started here (chain %s)", cli_chain(c)), STR_LIT("fine if it runs elsewhere; else: tana start"));
+		found(f, s->name, ODD, arena_printf(&c->arena, "not started here (chain %s)", cli_chain(c)),
+		      STR_LIT("fine if it runs elsewhere; else: tana start"));
 	else if (service_ready(r.url.p, &err))
 		found(f, s->name, FINE, arena_printf(&c->arena, "ready on %.*s", STR_ARG(r.url)), STR_NONE);
 	else
@@ -116,7 +119,10 @@ static void check_coordinator(struct findings *f)
 	int64_t size = off < 0 ? -off : off;
 	char text[UNITS_TEXT_SIZE];
 	units_format_duration(size, text);
-	found(f, "clock", size > SKEW_BAD_MS ? BROKEN : size > SKEW_WARN_MS ? ODD : FINE,
+	found(f, "clock",
+	      size > SKEW_BAD_MS    ? BROKEN
+	      : size > SKEW_WARN_MS ? ODD
+				    : FINE,
 	      size < 1000 ? STR_LIT("agrees with the coordinator's")
 			  : arena_printf(&c->arena, "%s %s the coordinator's", text, off > 0 ? "behind" : "ahead of"),
 	      size > SKEW_WARN_MS ? STR_LIT("let the system keep time: sudo timedatectl set-ntp true") : STR_NONE);
@@ -133,7 +139,8 @@ static void check_keys(struct findings *f)
 			problems++;
 		}
 	if (problems == 0)
-		found(f, "key files", FINE, arena_printf(&c->arena, "%zu in %s", keys.count, path_short(&c->arena, path_config(&c->arena, "%s", ""))), STR_NONE);
+		found(f, "key files", FINE,
+		      arena_printf(&c->arena, "%zu in %s", keys.count, path_short(&c->arena, path_config(&c->arena, "%s", ""))), STR_NONE);
 }
 
 static void check_disk(struct findings *f)
@@ -148,8 +155,12 @@ static void check_disk(struct findings *f)
 		return;
 	int64_t left = (int64_t)v.f_bavail * (int64_t)v.f_frsize;
 	units_format_size(left, text);
-	found(f, "disk", left < DISK_BAD_BYTES ? BROKEN : left < DISK_WARN_BYTES ? ODD : FINE,
-	      arena_printf(&c->arena, "%s free for %s", text, path_short(&c->arena, path)), left < DISK_WARN_BYTES ? STR_LIT("make room") : STR_NONE);
+	found(f, "disk",
+	      left < DISK_BAD_BYTES    ? BROKEN
+	      : left < DISK_WARN_BYTES ? ODD
+				       : FINE,
+	      arena_printf(&c->arena, "%s free for %s", text, path_short(&c->arena, path)),
+	      left < DISK_WARN_BYTES ? STR_LIT("make room") : STR_NONE);
 }
 
 static void check_tailscale(struct findings *f)

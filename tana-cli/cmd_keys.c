@@ -166,7 +166,8 @@ static bool import(struct cli *c, struct error *err)
 		return false;
 	s.k.public_key = s.k.secret.public_key;
 	s.k.has_secret = true;
-	bool ok = take_passphrase(c, passphrase, err) && keyfile_write(s.path, &s.k, passphrase[0] ? str_from(passphrase) : STR_NONE, false, err);
+	bool ok =
+		take_passphrase(c, passphrase, err) && keyfile_write(s.path, &s.k, passphrase[0] ? str_from(passphrase) : STR_NONE, false, err);
 	explicit_bzero(passphrase, sizeof passphrase);
 	if (ok)
 		tell_made(c, "Imported into", s.path, &s.k, wants_passphrase(c));
@@ -176,7 +177,8 @@ static bool import(struct cli *c, struct error *err)
 
 static bool list(struct cli *c, struct error *err)
 {
-	static const struct column columns[] = {{"KIND", ALIGN_LEFT}, {"NAME", ALIGN_LEFT}, {"PUBLIC KEY", ALIGN_LEFT}, {"SEALED", ALIGN_LEFT}, {"FILE", ALIGN_LEFT}};
+	static const struct column columns[] = {
+		{"KIND", ALIGN_LEFT}, {"NAME", ALIGN_LEFT}, {"PUBLIC KEY", ALIGN_LEFT}, {"SEALED", ALIGN_LEFT}, {"FILE", ALIGN_LEFT}};
 	struct keystore_list keys = keystore_list(c);
 	struct key_report *reports = arena_zalloc(&c->arena, keys.count, sizeof *reports);
 	struct table t;
@@ -185,9 +187,14 @@ static bool list(struct cli *c, struct error *err)
 	for (size_t i = 0; i < keys.count; i++) {
 		const struct keystore_entry *e = &keys.items[i];
 		bool sealed = !e->problem && e->key.sealed;
-		reports[i] = (struct key_report){.file = str_from(e->path), .kind = str_from(e->kind), .name = e->name,
+		reports[i] = (struct key_report){.file = str_from(e->path),
+						 .kind = str_from(e->kind),
+						 .name = e->name,
 						 .public_key = e->problem ? STR_NONE : public_text(c, &e->key.public_key),
-						 .sealed = e->problem ? JSON_BOOL_ABSENT : sealed ? JSON_TRUE : JSON_FALSE, .problem = str_from(e->problem)};
+						 .sealed = e->problem ? JSON_BOOL_ABSENT
+							   : sealed   ? JSON_TRUE
+								      : JSON_FALSE,
+						 .problem = str_from(e->problem)};
 		table_cell(&t, TINT_NONE, reports[i].kind);
 		table_cell(&t, TINT_BOLD, e->name);
 		table_cell(&t, e->problem ? TINT_BAD : TINT_NONE, e->problem ? str_from(e->problem) : reports[i].public_key);
@@ -240,9 +247,15 @@ static bool show(struct cli *c, struct error *err)
 		return false;
 	if (secret)
 		ed25519_seed_to_text(&k.secret, seed);
-	struct str name = str_present(k.node_id) ? k.node_id : str_present(k.username) ? k.username : str_present(k.service) ? k.service : k.description;
-	struct key_report r = {.file = str_from(path), .name = name, .public_key = public_text(c, &k.public_key),
-			       .private_key = secret ? str_from(seed) : STR_NONE, .sealed = k.sealed ? JSON_TRUE : JSON_FALSE};
+	struct str name = str_present(k.node_id)    ? k.node_id
+			  : str_present(k.username) ? k.username
+			  : str_present(k.service)  ? k.service
+						    : k.description;
+	struct key_report r = {.file = str_from(path),
+			       .name = name,
+			       .public_key = public_text(c, &k.public_key),
+			       .private_key = secret ? str_from(seed) : STR_NONE,
+			       .sealed = k.sealed ? JSON_TRUE : JSON_FALSE};
 	if (c->json) {
 		json_print(&key_report_message, &r);
 	} else {

@@ -13,9 +13,9 @@ static void show_candidate(const struct cli *c, const struct mesh_node *n, const
 	if (c->yes || c->quiet)
 		return;
 	arena_init(&a);
-	fprintf(stderr, "About to %s\n  node    %.*s\n  key     %.*s\n  host    %.*s\n  status  %.*s, registered %.*s\n", action, STR_ARG(printable(&a, n->id)),
-		STR_ARG(printable(&a, n->public_key)), STR_ARG(printable(&a, n->tailscale_hostname)), STR_ARG(printable(&a, n->status)),
-		STR_ARG(when(&a, n->registered_at)));
+	fprintf(stderr, "About to %s\n  node    %.*s\n  key     %.*s\n  host    %.*s\n  status  %.*s, registered %.*s\n", action,
+		STR_ARG(printable(&a, n->id)), STR_ARG(printable(&a, n->public_key)), STR_ARG(printable(&a, n->tailscale_hostname)),
+		STR_ARG(printable(&a, n->status)), STR_ARG(when(&a, n->registered_at)));
 	arena_free(&a);
 }
 
@@ -51,7 +51,8 @@ static bool decide(struct cli *c, enum mesh_action action, struct error *err)
 	show_candidate(c, &node, verb);
 	if (!confirm(c, err, "Really %s it?", verb) || !keystore_sovereign(c, &k, err))
 		return false;
-	bool ok = mesh_client_decide(c->mesh, action, id, node.public_key, str_from(option_text(c->in, "reason")), &k.secret, &c->arena, &answer, err);
+	bool ok = mesh_client_decide(c->mesh, action, id, node.public_key, str_from(option_text(c->in, "reason")), &k.secret, &c->arena,
+				     &answer, err);
 	keyfile_wipe(&k);
 	if (!ok) {
 		if (err->code == ERR_NOT_SOVEREIGN)
@@ -132,7 +133,7 @@ static bool invite(struct cli *c, struct error *err)
 
 static bool invites(struct cli *c, struct error *err)
 {
-	static const struct column columns[] = {{"INVITE", ALIGN_LEFT}, {"STATE", ALIGN_LEFT}, {"USED", ALIGN_RIGHT},
+	static const struct column columns[] = {{"INVITE", ALIGN_LEFT},   {"STATE", ALIGN_LEFT},    {"USED", ALIGN_RIGHT},
 						{"EXPIRES", ALIGN_RIGHT}, {"CREATED", ALIGN_RIGHT}, {"BY", ALIGN_LEFT}};
 	struct mesh_invites list;
 	struct table t;
@@ -153,8 +154,14 @@ static bool invites(struct cli *c, struct error *err)
 	for (size_t i = 0; i < list.invites.count; i++) {
 		bool revoked = v[i].revoked_at != JSON_INT_ABSENT, expired = v[i].expires <= now, used = v[i].used >= v[i].uses;
 		table_cell(&t, TINT_NONE, v[i].public_key); /* whole: invite-revoke takes it */
-		table_cell(&t, revoked ? TINT_BAD : expired || used ? TINT_DIM : TINT_GOOD,
-			   revoked ? STR_LIT("revoked") : used ? STR_LIT("used up") : expired ? STR_LIT("expired") : STR_LIT("open"));
+		table_cell(&t,
+			   revoked           ? TINT_BAD
+			   : expired || used ? TINT_DIM
+					     : TINT_GOOD,
+			   revoked   ? STR_LIT("revoked")
+			   : used    ? STR_LIT("used up")
+			   : expired ? STR_LIT("expired")
+				     : STR_LIT("open"));
 		table_cellf(&t, TINT_NONE, "%lld of %lld", (long long)v[i].used, (long long)v[i].uses);
 		table_cell(&t, TINT_NONE, when(&c->arena, v[i].expires));
 		table_cell(&t, TINT_NONE, when(&c->arena, v[i].created_at));

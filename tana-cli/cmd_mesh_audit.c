@@ -57,7 +57,8 @@ static enum tint outcome_tint(struct arena *a, struct str outcome)
 
 static void print_entries(const struct mesh_audit_entry *e, size_t count, struct arena *arena)
 {
-	static const struct column columns[] = {{"INDEX", ALIGN_RIGHT}, {"TIME", ALIGN_LEFT}, {"WHAT", ALIGN_LEFT}, {"OUTCOME", ALIGN_LEFT}, {"BY", ALIGN_LEFT}};
+	static const struct column columns[] = {
+		{"INDEX", ALIGN_RIGHT}, {"TIME", ALIGN_LEFT}, {"WHAT", ALIGN_LEFT}, {"OUTCOME", ALIGN_LEFT}, {"BY", ALIGN_LEFT}};
 	struct table t;
 	table_begin(&t, arena, columns, ARRAY_LEN(columns));
 	for (size_t i = 0; i < count; i++) {
@@ -76,8 +77,9 @@ static void print_line(const struct cli *c, const struct mesh_audit_entry *e, st
 	if (c->json)
 		json_print(&mesh_audit_entry_message, e);
 	else
-		say(c, "%6lld  %.*s  %s  %s  %.*s", (long long)e->index, STR_ARG(date(a, e->time)), padded(a, TINT_BOLD, what_of(a, e->message), 32),
-		    padded(a, outcome_tint(a, e->outcome), e->outcome, 10), STR_ARG(printable(a, short_key(a, e->public_key))));
+		say(c, "%6lld  %.*s  %s  %s  %.*s", (long long)e->index, STR_ARG(date(a, e->time)),
+		    padded(a, TINT_BOLD, what_of(a, e->message), 32), padded(a, outcome_tint(a, e->outcome), e->outcome, 10),
+		    STR_ARG(printable(a, short_key(a, e->public_key))));
 }
 
 /* The log's signed head, opened with the coordinator's key. Whose key that is, known_log remembers. */
@@ -177,7 +179,8 @@ static bool check_continuity(struct cli *c, const struct head *h, const struct k
 	*older = (struct checkpoint){.size = 0};
 	if (str_present(known->coordinator) && !str_equal(known->coordinator, h->about.coordinator)) {
 		error_set(err, ERR_CORRUPT, "The coordinator's key is another than before (%.*s).", STR_ARG(known->coordinator));
-		return error_hint(err, "if the network was set up anew, forget the old one: rm %s", path_state(&c->arena, cli_chain(c), "known.json"));
+		return error_hint(err, "if the network was set up anew, forget the old one: rm %s",
+				  path_state(&c->arena, cli_chain(c), "known.json"));
 	}
 	if (!str_present(known->checkpoint))
 		return true;
@@ -209,8 +212,8 @@ static bool check_entries(struct cli *c, struct mesh_auditor *auditor, uint64_t 
 			ok = mesh_auditor_take(auditor, &e[i], err);
 		arena_free(&arena);
 		if (ok && auditor->frontier.size == done)
-			ok = error_set(err, ERR_CORRUPT, "The log's head is of %llu entries, and only %llu can be had.", (unsigned long long)size,
-				       (unsigned long long)done);
+			ok = error_set(err, ERR_CORRUPT, "The log's head is of %llu entries, and only %llu can be had.",
+				       (unsigned long long)size, (unsigned long long)done);
 		if (!ok)
 			return false;
 		show_progress(c, auditor->frontier.size, size);
@@ -227,7 +230,8 @@ static bool check_log(struct cli *c, const struct head *h, struct mesh_auditor *
 	if (!check_entries(c, auditor, h->checkpoint.size, err))
 		return false;
 	mesh_auditor_root(auditor, &root);
-	return hash_equal(&root, &h->checkpoint.root) || error_set(err, ERR_CORRUPT, "The entries do not make the root that the coordinator signed.");
+	return hash_equal(&root, &h->checkpoint.root) ||
+	       error_set(err, ERR_CORRUPT, "The entries do not make the root that the coordinator signed.");
 }
 
 static void tell_verified(struct cli *c, const struct verified *v)
@@ -236,12 +240,14 @@ static void tell_verified(struct cli *c, const struct verified *v)
 		json_print(&verified_message, v);
 		return;
 	}
-	pair_printf(NAME_WIDTH, "log", TINT_GOOD, "verified: %lld entr%s of network %.*s", (long long)v->size, v->size == 1 ? "y" : "ies", STR_ARG(v->network));
+	pair_printf(NAME_WIDTH, "log", TINT_GOOD, "verified: %lld entr%s of network %.*s", (long long)v->size, v->size == 1 ? "y" : "ies",
+		    STR_ARG(v->network));
 	pair_print(NAME_WIDTH, "root", TINT_NONE, v->root);
 	pair_print(NAME_WIDTH, "coordinator", TINT_NONE, v->coordinator);
 	pair_printf(NAME_WIDTH, "sovereigns", TINT_NONE, "%lld in force", (long long)v->sovereigns);
 	if (v->continues_size)
-		pair_printf(NAME_WIDTH, "history", TINT_NONE, "continues the log of %lld entries verified before", (long long)v->continues_size);
+		pair_printf(NAME_WIDTH, "history", TINT_NONE, "continues the log of %lld entries verified before",
+			    (long long)v->continues_size);
 	else
 		pair_print(NAME_WIDTH, "history", TINT_NONE, STR_LIT("verified for the first time; its head is remembered"));
 }
@@ -265,8 +271,12 @@ static bool verify_head(struct cli *c, const struct head *h, struct known_log *k
 	if (!known_log_put(c, known, err))
 		return false;
 	hash_to_text(&h->checkpoint.root, root);
-	struct verified v = {.network = h->about.network, .coordinator = h->about.coordinator, .root = str_from(root), .size = (int64_t)h->checkpoint.size,
-			     .sovereigns = sovereigns, .continues_size = (int64_t)older.size};
+	struct verified v = {.network = h->about.network,
+			     .coordinator = h->about.coordinator,
+			     .root = str_from(root),
+			     .size = (int64_t)h->checkpoint.size,
+			     .sovereigns = sovereigns,
+			     .continues_size = (int64_t)older.size};
 	tell_verified(c, &v);
 	return true;
 }
@@ -281,16 +291,18 @@ static bool verify_entry(struct cli *c, const struct head *h, const struct known
 		return false;
 	const struct mesh_audit_entry *e = page.entries.items;
 	if (page.entries.count != 1 || e->index != index)
-		return error_set(err, ERR_NOT_FOUND, "The log has %llu entries, and none with index %lld.", (unsigned long long)h->checkpoint.size,
-				 (long long)index);
+		return error_set(err, ERR_NOT_FOUND, "The log has %llu entries, and none with index %lld.",
+				 (unsigned long long)h->checkpoint.size, (long long)index);
 	mesh_audit_leaf(e, &leaf);
-	if (!mesh_audit_signatures_valid(e, &c->arena, err) || !mesh_client_prove_inclusion(c->mesh, &leaf, index, &h->checkpoint, &c->arena, err))
+	if (!mesh_audit_signatures_valid(e, &c->arena, err) ||
+	    !mesh_client_prove_inclusion(c->mesh, &leaf, index, &h->checkpoint, &c->arena, err))
 		return false;
 	if (c->json) {
 		json_print(&mesh_audit_entry_message, e);
 		return true;
 	}
-	pair_printf(NAME_WIDTH, "entry", TINT_GOOD, "verified: %lld of a log of %llu", (long long)index, (unsigned long long)h->checkpoint.size);
+	pair_printf(NAME_WIDTH, "entry", TINT_GOOD, "verified: %lld of a log of %llu", (long long)index,
+		    (unsigned long long)h->checkpoint.size);
 	pair_print(NAME_WIDTH, "what", TINT_BOLD, what_of(&c->arena, e->message));
 	pair_print(NAME_WIDTH, "outcome", TINT_NONE, e->outcome);
 	pair_print(NAME_WIDTH, "time", TINT_NONE, date(&c->arena, e->time));
@@ -302,7 +314,8 @@ static bool verify_entry(struct cli *c, const struct head *h, const struct known
 /* Not being able to ask is one thing, an answer that does not hold another: only the latter is "verification failed". */
 static bool speaks_against_it(enum error_code code)
 {
-	return code == ERR_CORRUPT || code == ERR_BAD_SIGNATURE || code == ERR_MALFORMED_FIELD || code == ERR_NOT_CANONICAL || code == ERR_BAD_ANSWER;
+	return code == ERR_CORRUPT || code == ERR_BAD_SIGNATURE || code == ERR_MALFORMED_FIELD || code == ERR_NOT_CANONICAL ||
+	       code == ERR_BAD_ANSWER;
 }
 
 static bool audit_verify(struct cli *c, struct error *err)

@@ -32,7 +32,8 @@ static bool unknown_service(const char *given, const char *form, struct error *e
 	return error_hint(err, "the types are mesh, t4, ledger, identity, and names of your own that begin with x-");
 }
 
-/* What a node offers: --service, or ledger and t4 at their default ports; shifted by --port-offset. Each has a key of its own, made when it is not there. */
+/* What a node offers: --service, or ledger and t4 at their default ports; shifted by --port-offset. Each has a key of its own, made when it is
+ * not there. */
 static bool collect_services(struct cli *c, struct str node_id, struct json_list *out, struct error *err)
 {
 	static const char *const usual[] = {"ledger=8080", "t4=8180"};
@@ -49,7 +50,8 @@ static bool collect_services(struct cli *c, struct str node_id, struct json_list
 			return unknown_service(given, "TYPE=PORT", err);
 		list[i].port += option_int(c->in, "port-offset");
 		if (list[i].port < 1 || list[i].port > 65535)
-			return error_set(err, ERR_USAGE, "Port %lld of %.*s is not within 1-65535.", (long long)list[i].port, STR_ARG(list[i].type));
+			return error_set(err, ERR_USAGE, "Port %lld of %.*s is not within 1-65535.", (long long)list[i].port,
+					 STR_ARG(list[i].type));
 		if (!keystore_service(c, node_id, list[i].type, &public_key, NULL, err))
 			return false;
 		ed25519_public_to_text(&public_key, key);
@@ -66,7 +68,8 @@ static const char *id_of_machine(struct cli *c)
 	if (gethostname(name, sizeof name - 1) != 0 || !name[0])
 		return "node";
 	for (char *p = name; *p; p++) {
-		bool upper = *p >= 'A' && *p <= 'Z', fits = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '.' || *p == '-' || *p == '_';
+		bool upper = *p >= 'A' && *p <= 'Z',
+		     fits = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '.' || *p == '-' || *p == '_';
 		*p = upper ? (char)(*p - 'A' + 'a') : fits ? *p : '-';
 	}
 	return arena_strdup(&c->arena, name[0] == '-' || name[0] == '.' || name[0] == '_' ? "node" : name);
@@ -161,7 +164,8 @@ static void tell_registered(struct cli *c, const struct registered *r, bool new_
 		hint(c, "tell that it lives: tana mesh heartbeat --node-id %.*s", STR_ARG(r->node_id));
 }
 
-static bool register_with(struct cli *c, const char *path, struct keyfile *k, bool created, const struct ed25519_secret *invite, struct error *err)
+static bool register_with(struct cli *c, const char *path, struct keyfile *k, bool created, const struct ed25519_secret *invite,
+			  struct error *err)
 {
 	struct mesh_register r;
 	struct mesh_node_answer answer;
@@ -176,8 +180,13 @@ static bool register_with(struct cli *c, const char *path, struct keyfile *k, bo
 		return false;
 	}
 	ed25519_public_to_text(&k->public_key, key);
-	struct registered done = {.node_id = r.node_id, .status = answer.status, .public_key = str_from(key), .key_file = str_from(path),
-				  .hostname = r.tailscale_hostname, .network = mesh_client_network(c->mesh), .services = r.services};
+	struct registered done = {.node_id = r.node_id,
+				  .status = answer.status,
+				  .public_key = str_from(key),
+				  .key_file = str_from(path),
+				  .hostname = r.tailscale_hostname,
+				  .network = mesh_client_network(c->mesh),
+				  .services = r.services};
 	tell_registered(c, &done, created);
 	return true;
 }
@@ -243,9 +252,9 @@ static bool beat(struct cli *c, const struct keyfile *k, struct json_list health
 /* Errors that pass by themselves: the coordinator comes back, a sovereign approves. */
 static bool worth_waiting(enum error_code code)
 {
-	return code == ERR_UNREACHABLE || code == ERR_TIMED_OUT || code == ERR_UNAVAILABLE || code == ERR_OVERLOADED || code == ERR_RATE_LIMITED ||
-	       code == ERR_SHUTTING_DOWN || code == ERR_STORAGE_FULL || code == ERR_INTERNAL || code == ERR_NODE_NOT_ACTIVE || code == ERR_REPLAYED ||
-	       code == ERR_TIMESTAMP_OUT_OF_RANGE;
+	return code == ERR_UNREACHABLE || code == ERR_TIMED_OUT || code == ERR_UNAVAILABLE || code == ERR_OVERLOADED ||
+	       code == ERR_RATE_LIMITED || code == ERR_SHUTTING_DOWN || code == ERR_STORAGE_FULL || code == ERR_INTERNAL ||
+	       code == ERR_NODE_NOT_ACTIVE || code == ERR_REPLAYED || code == ERR_TIMESTAMP_OUT_OF_RANGE;
 }
 
 static bool beat_on(struct cli *c, const struct keyfile *k, struct json_list health, struct error *err)

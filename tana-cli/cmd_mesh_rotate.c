@@ -1,8 +1,8 @@
 /*
  * mesh rotate-key, mesh sovereign rotate: a new key takes the place of an old one, which signs for it.
  *
- * The new key is on disk, in <file>.next, before the coordinator hears of it, and takes the file's place after the coordinator said yes. A rotation that was cut short in between
- * is taken up by running the command again: what the coordinator then shows tells whether it happened.
+ * The new key is on disk, in <file>.next, before the coordinator hears of it, and takes the file's place after the coordinator said yes. A
+ * rotation that was cut short in between is taken up by running the command again: what the coordinator then shows tells whether it happened.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -51,7 +51,8 @@ static bool rotation_finish(struct rotation *r, struct error *err)
 	struct str passphrase = r->passphrase[0] ? str_from(r->passphrase) : STR_NONE;
 	if (!keyfile_write(r->path, &r->fresh, passphrase, true, err))
 		return false;
-	return unlink(r->next_path) == 0 || error_set(err, ERR_IO, "The key was rotated, and %s could not be removed; remove it.", r->next_path);
+	return unlink(r->next_path) == 0 ||
+	       error_set(err, ERR_IO, "The key was rotated, and %s could not be removed; remove it.", r->next_path);
 }
 
 struct rotated {
@@ -96,7 +97,8 @@ static bool rotate_node(struct cli *c, struct rotation *r, struct error *err)
 		return false;
 	if (!str_equal(node.public_key, new_key)) {
 		if (!str_equal(node.public_key, old_key))
-			return error_set(err, ERR_KEY_FILE, "The coordinator knows %.*s by another key than the one in %s.", STR_ARG(id), r->path);
+			return error_set(err, ERR_KEY_FILE, "The coordinator knows %.*s by another key than the one in %s.", STR_ARG(id),
+					 r->path);
 		if (!confirm(c, err, "Rotate the key of node %.*s?", STR_ARG(id)))
 			return false;
 		if (!mesh_client_node_rotate(c->mesh, id, &r->old.secret, &r->fresh.secret, &c->arena, &answer, err))

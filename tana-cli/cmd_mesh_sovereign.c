@@ -6,7 +6,10 @@
 
 static bool list(struct cli *c, struct error *err)
 {
-	static const struct column columns[] = {{"SOVEREIGN KEY", ALIGN_LEFT}, {"ADDED", ALIGN_RIGHT}, {"BY", ALIGN_LEFT}, {"DESCRIPTION", ALIGN_LEFT}};
+	static const struct column columns[] = {{"SOVEREIGN KEY", ALIGN_LEFT},
+						{"ADDED", ALIGN_RIGHT},
+						{"BY", ALIGN_LEFT},
+						{"DESCRIPTION", ALIGN_LEFT}};
 	struct mesh_sovereigns keys;
 	struct table t;
 	if (!cli_mesh(c, err) || !mesh_client_sovereigns(c->mesh, &c->arena, &keys, err))
@@ -62,8 +65,9 @@ static bool change(struct cli *c, bool add, struct error *err)
 	if (!cli_mesh_signing(c, err) || !confirm(c, err, add ? "Let %s admit and remove nodes and keys?" : "Take all power from %s?", text) ||
 	    !keystore_sovereign(c, &k, err))
 		return false;
-	bool ok = add ? mesh_client_sovereign_add(c->mesh, &key, str_from(option_text(c->in, "description")), &k.secret, &c->arena, &answer, err)
-		      : mesh_client_sovereign_remove(c->mesh, &key, &k.secret, &c->arena, &answer, err);
+	bool ok =
+		add ? mesh_client_sovereign_add(c->mesh, &key, str_from(option_text(c->in, "description")), &k.secret, &c->arena, &answer, err)
+		    : mesh_client_sovereign_remove(c->mesh, &key, &k.secret, &c->arena, &answer, err);
 	keyfile_wipe(&k);
 	if (!ok) {
 		if (err->code == ERR_LAST_SOVEREIGN)

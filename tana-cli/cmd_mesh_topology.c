@@ -12,7 +12,8 @@
 
 enum { NAME_WIDTH = 12 };
 
-static const struct column columns[] = {{"NODE", ALIGN_LEFT}, {"ROLE", ALIGN_LEFT}, {"HOST", ALIGN_LEFT}, {"ADDRESS", ALIGN_LEFT}, {"SERVICES", ALIGN_LEFT}};
+static const struct column columns[] = {
+	{"NODE", ALIGN_LEFT}, {"ROLE", ALIGN_LEFT}, {"HOST", ALIGN_LEFT}, {"ADDRESS", ALIGN_LEFT}, {"SERVICES", ALIGN_LEFT}};
 
 static struct str services_text(struct arena *arena, const struct json_list *services)
 {
@@ -120,11 +121,13 @@ static void print_peers(struct cli *c, const struct mesh_peers *p)
 		return;
 	}
 	pair_printf(NAME_WIDTH, "snapshot", TINT_GOOD, "verified: version %lld of network %.*s", (long long)p->version, STR_ARG(p->network));
-	pair_printf(NAME_WIDTH, "issued", TINT_NONE, "%.*s, expires %.*s", STR_ARG(when(&c->arena, p->issued)), STR_ARG(when(&c->arena, p->expires)));
+	pair_printf(NAME_WIDTH, "issued", TINT_NONE, "%.*s, expires %.*s", STR_ARG(when(&c->arena, p->issued)),
+		    STR_ARG(when(&c->arena, p->expires)));
 	pair_print(NAME_WIDTH, "coordinator", TINT_NONE, p->coordinator);
 	pair_printf(NAME_WIDTH, "members", TINT_NONE, "%zu, each admitted by a key that a trusted sovereign key vouches for", p->peers.count);
 	if (p->unsigned_services)
-		pair_printf(NAME_WIDTH, "note", TINT_WARN, "%zu registered in the short form: their services are the coordinator's word", p->unsigned_services);
+		pair_printf(NAME_WIDTH, "note", TINT_WARN, "%zu registered in the short form: their services are the coordinator's word",
+			    p->unsigned_services);
 	if (p->peers.count == 0)
 		return;
 	putchar('\n');
@@ -138,7 +141,8 @@ static void print_peers(struct cli *c, const struct mesh_peers *p)
 struct snapshot_head {
 	struct str network;
 };
-static const struct json_field snapshot_head_rows[] = {F_FORM(struct snapshot_head, network, "network", JSON_REQUIRED, &form_network, "The network.")};
+static const struct json_field snapshot_head_rows[] = {
+	F_FORM(struct snapshot_head, network, "network", JSON_REQUIRED, &form_network, "The network.")};
 static JSON_MESSAGE(snapshot_head_message, "SnapshotHead", struct snapshot_head, snapshot_head_rows);
 
 static bool verify(struct cli *c, struct str text, struct error *err)
@@ -159,7 +163,8 @@ static bool verify(struct cli *c, struct str text, struct error *err)
 	trust.version_min = known.snapshot_version;
 	if (!mesh_snapshot_verify(text, &trust, &c->arena, &peers, err)) {
 		if (err->code == ERR_BAD_SIGNATURE && str_present(known.coordinator))
-			error_hint(err, "if the network was set up anew, forget the old one: rm %s", path_state(&c->arena, cli_chain(c), "known.json"));
+			error_hint(err, "if the network was set up anew, forget the old one: rm %s",
+				   path_state(&c->arena, cli_chain(c), "known.json"));
 		return false;
 	}
 	known.coordinator = peers.coordinator;

@@ -26,7 +26,8 @@ static struct str services_text(struct arena *arena, const struct mesh_node *n)
 	const struct mesh_node_service *s = n->services.items;
 	struct buf text = {0};
 	for (size_t i = 0; i < n->services.count; i++)
-		buf_printf(&text, "%s%.*s:%lld%s", i ? " " : "", STR_ARG(s[i].service_type), (long long)s[i].port, s[i].healthy == JSON_FALSE ? "!" : "");
+		buf_printf(&text, "%s%.*s:%lld%s", i ? " " : "", STR_ARG(s[i].service_type), (long long)s[i].port,
+			   s[i].healthy == JSON_FALSE ? "!" : "");
 	struct str out = arena_copy(arena, buf_str(&text));
 	buf_free(&text);
 	return out;
@@ -43,8 +44,9 @@ static bool unhealthy(const struct mesh_node *n)
 
 static void print_nodes(struct cli *c, const struct mesh_node_list *list)
 {
-	static const struct column columns[] = {{"NODE", ALIGN_LEFT}, {"STATUS", ALIGN_LEFT}, {"ROLE", ALIGN_LEFT}, {"REGION", ALIGN_LEFT},
-						{"ADDRESS", ALIGN_LEFT}, {"HEARTBEAT", ALIGN_RIGHT}, {"SERVICES", ALIGN_LEFT}};
+	static const struct column columns[] = {{"NODE", ALIGN_LEFT},    {"STATUS", ALIGN_LEFT},  {"ROLE", ALIGN_LEFT},
+						{"REGION", ALIGN_LEFT},  {"ADDRESS", ALIGN_LEFT}, {"HEARTBEAT", ALIGN_RIGHT},
+						{"SERVICES", ALIGN_LEFT}};
 	const struct mesh_node *nodes = list->nodes.items;
 	struct table t;
 	table_begin(&t, &c->arena, columns, ARRAY_LEN(columns));
@@ -79,7 +81,9 @@ static bool tell_nobody(struct cli *c, const char *const *statuses, const char *
 	static const char *const all[] = {"all", NULL};
 	struct mesh_node_list others = {0};
 	say(c, "No nodes%s%s%s.", role ? " of role " : "", role ? role : "",
-	    !statuses[0] ? " are active" : strcmp(statuses[0], "all") == 0 ? " are registered" : " have that status");
+	    !statuses[0]                      ? " are active"
+	    : strcmp(statuses[0], "all") == 0 ? " are registered"
+					      : " have that status");
 	if (statuses[0] && strcmp(statuses[0], "all") == 0) {
 		hint(c, "register one: tana mesh register --dev --node-id validator-1");
 		return true;
@@ -129,8 +133,8 @@ static JSON_MESSAGE(node_report_message, "NodeReport", struct node_report, node_
 
 static void print_services(struct cli *c, const struct mesh_node *n)
 {
-	static const struct column columns[] = {{"SERVICE", ALIGN_LEFT}, {"PORT", ALIGN_RIGHT}, {"HEALTH", ALIGN_LEFT},
-						{"CHECKED", ALIGN_RIGHT}, {"KEY", ALIGN_LEFT}};
+	static const struct column columns[] = {
+		{"SERVICE", ALIGN_LEFT}, {"PORT", ALIGN_RIGHT}, {"HEALTH", ALIGN_LEFT}, {"CHECKED", ALIGN_RIGHT}, {"KEY", ALIGN_LEFT}};
 	const struct mesh_node_service *s = n->services.items;
 	struct table t;
 	if (n->services.count == 0)
@@ -140,7 +144,13 @@ static void print_services(struct cli *c, const struct mesh_node *n)
 		bool ill = s[i].healthy == JSON_FALSE, told = s[i].healthy != JSON_BOOL_ABSENT;
 		table_cell(&t, TINT_BOLD, s[i].service_type);
 		table_cellf(&t, TINT_NONE, "%lld", (long long)s[i].port);
-		table_cell(&t, !told ? TINT_DIM : ill ? TINT_BAD : TINT_GOOD, !told ? STR_LIT("not reported") : ill ? STR_LIT("unhealthy") : STR_LIT("healthy"));
+		table_cell(&t,
+			   !told ? TINT_DIM
+			   : ill ? TINT_BAD
+				 : TINT_GOOD,
+			   !told ? STR_LIT("not reported")
+			   : ill ? STR_LIT("unhealthy")
+				 : STR_LIT("healthy"));
 		table_cell(&t, TINT_NONE, when(&c->arena, s[i].last_check));
 		table_cell(&t, TINT_DIM, short_key(&c->arena, s[i].public_key));
 	}
@@ -150,7 +160,10 @@ static void print_services(struct cli *c, const struct mesh_node *n)
 
 static void print_heartbeats(struct cli *c, const struct json_list *heartbeats)
 {
-	static const struct column columns[] = {{"HEARTBEAT", ALIGN_RIGHT}, {"HEIGHT", ALIGN_RIGHT}, {"VERSION", ALIGN_LEFT}, {"UNHEALTHY", ALIGN_LEFT}};
+	static const struct column columns[] = {{"HEARTBEAT", ALIGN_RIGHT},
+						{"HEIGHT", ALIGN_RIGHT},
+						{"VERSION", ALIGN_LEFT},
+						{"UNHEALTHY", ALIGN_LEFT}};
 	const struct mesh_history_entry *h = heartbeats->items;
 	struct table t;
 	if (heartbeats->count == 0)
@@ -293,8 +306,8 @@ static void print_network(const struct network_report *r)
 	pair_print(NAME_WIDTH, "network", TINT_BOLD, r->network);
 	pair_printf(NAME_WIDTH, "coordinator", TINT_NONE, "%.*s, version %.*s, up %s", STR_ARG(r->url), STR_ARG(r->version), uptime);
 	pair_print(NAME_WIDTH, "its key", TINT_NONE, r->coordinator);
-	pair_printf(NAME_WIDTH, "nodes", TINT_NONE, "%lld active, %lld offline, %lld pending, %lld denied", (long long)r->active, (long long)r->offline,
-		    (long long)r->pending, (long long)r->denied);
+	pair_printf(NAME_WIDTH, "nodes", TINT_NONE, "%lld active, %lld offline, %lld pending, %lld denied", (long long)r->active,
+		    (long long)r->offline, (long long)r->pending, (long long)r->denied);
 	pair_printf(NAME_WIDTH, "sovereign keys", TINT_NONE, "%lld", (long long)r->sovereigns);
 	if (str_present(r->own_node))
 		pair_printf(NAME_WIDTH, "this machine", TINT_NONE, "%.*s: %.*s", STR_ARG(r->own_node), STR_ARG(r->own_status));
@@ -312,8 +325,12 @@ static bool status(struct cli *c, struct error *err)
 	    !mesh_client_list(c->mesh, &(struct mesh_query){.statuses = all}, &c->arena, &nodes, err) ||
 	    !mesh_client_sovereigns(c->mesh, &c->arena, &keys, err))
 		return false;
-	struct network_report r = {.url = str_from(mesh_client_url(c->mesh)), .network = about.network, .coordinator = about.coordinator,
-				   .version = about.version, .uptime_ms = about.uptime_seconds == JSON_INT_ABSENT ? JSON_INT_ABSENT : about.uptime_seconds * 1000, .sovereigns = (int64_t)keys.sovereigns.count};
+	struct network_report r = {.url = str_from(mesh_client_url(c->mesh)),
+				   .network = about.network,
+				   .coordinator = about.coordinator,
+				   .version = about.version,
+				   .uptime_ms = about.uptime_seconds == JSON_INT_ABSENT ? JSON_INT_ABSENT : about.uptime_seconds * 1000,
+				   .sovereigns = (int64_t)keys.sovereigns.count};
 	count_nodes(&nodes, &r);
 	find_own_node(c, &nodes, &r);
 	if (c->json) {

@@ -86,7 +86,8 @@ static bool watch(struct cli *c, struct error *err)
 			break;
 		if (!ended_well && error_code_status(err->code) < 500)
 			return false; /* refused: asking again changes nothing */
-		note(c, "The stream ended%s%s; connecting again in %.0f s.", ended_well ? "" : ": ", ended_well ? "" : err->message, (double)w.pause_ms / 1000);
+		note(c, "The stream ended%s%s; connecting again in %.0f s.", ended_well ? "" : ": ", ended_well ? "" : err->message,
+		     (double)w.pause_ms / 1000);
 		cli_sleep(w.pause_ms);
 		w.pause_ms = w.pause_ms * 2 < RECONNECT_MAX_MS ? w.pause_ms * 2 : RECONNECT_MAX_MS;
 	}

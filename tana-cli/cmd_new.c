@@ -31,7 +31,8 @@ static bool username_of(struct cli *c, const char *text, struct str *out, struct
 	for (size_t i = 1; ok && i < n; i++)
 		ok = name_char(name[i]) || name[i] == '_' || name[i] == '-';
 	if (!ok)
-		return error_set(err, ERR_USAGE, "'%s' is no user name: 1-%d of a-z 0-9 _ -, beginning with a letter or digit.", text, NAME_MAX_LEN);
+		return error_set(err, ERR_USAGE, "'%s' is no user name: 1-%d of a-z 0-9 _ -, beginning with a letter or digit.", text,
+				 NAME_MAX_LEN);
 	*out = arena_printf(&c->arena, "@%s", name);
 	return true;
 }

@@ -114,7 +114,10 @@ static struct str version_at(struct cli *c, const char *url)
 
 static struct status_row status_of(struct cli *c, const struct service *s)
 {
-	struct status_row row = {.service = str_from(s->name), .state = STR_LIT("stopped"), .pid = JSON_INT_ABSENT, .uptime_ms = JSON_INT_ABSENT};
+	struct status_row row = {.service = str_from(s->name),
+				 .state = STR_LIT("stopped"),
+				 .pid = JSON_INT_ABSENT,
+				 .uptime_ms = JSON_INT_ABSENT};
 	struct service_record r;
 	struct error why;
 	if (!service_running(c, s->name, &r))
@@ -142,7 +145,7 @@ static struct status_list gather_status(struct cli *c, bool *all_ready)
 
 static void print_status(struct cli *c, const struct status_list *list)
 {
-	static const struct column columns[] = {{"SERVICE", ALIGN_LEFT}, {"STATE", ALIGN_LEFT}, {"PID", ALIGN_RIGHT},
+	static const struct column columns[] = {{"SERVICE", ALIGN_LEFT}, {"STATE", ALIGN_LEFT},   {"PID", ALIGN_RIGHT},
 						{"UPTIME", ALIGN_RIGHT}, {"ADDRESS", ALIGN_LEFT}, {"VERSION", ALIGN_LEFT}};
 	struct table t;
 	const struct status_row *rows = list->services.items;

@@ -1,59 +1,76 @@
 /* The one table: dispatch, help, the manual page, completion and the tests read these rows. */
 #include "commands.h"
 
-
 #define END_OPTIONS {0}
 #define END_ARGS {0}
 
 const struct option_row tana_options[] = {
 	{.name = "mesh-url", .type = OPTION_TEXT, .value = "URL", .fallback = "http://127.0.0.1:8190", .env = "MESH_URL",
 	 .doc = "The mesh coordinator. Not set anywhere: the one tana start runs, else the default."},
-	{.name = "network", .type = OPTION_TEXT, .value = "NAME", .doc = "The network that signatures are for. Not set: what the coordinator says."},
-	{.name = "chain", .type = OPTION_TEXT, .value = "NAME", .fallback = "local", .doc = "Which local network: its files lie under ~/.local/state/tana/NAME."},
-	{.name = "timeout", .type = OPTION_DURATION, .value = "TIME", .fallback = "30s", .min = 100, .max = 3600000, .doc = "How long to wait for an answer."},
+	{.name = "network", .type = OPTION_TEXT, .value = "NAME",
+	 .doc = "The network that signatures are for. Not set: what the coordinator says."},
+	{.name = "chain", .type = OPTION_TEXT, .value = "NAME", .fallback = "local",
+	 .doc = "Which local network: its files lie under ~/.local/state/tana/NAME."},
+	{.name = "timeout", .type = OPTION_DURATION, .value = "TIME", .fallback = "30s", .min = 100, .max = 3600000,
+	 .doc = "How long to wait for an answer."},
 	{.name = "config", .type = OPTION_TEXT, .value = "FILE", .doc = "The system's configuration file."},
-	{.name = "json", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "One JSON document on standard output; all else on standard error."},
-	{.name = "quiet", .letter = 'q', .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Say nothing but results of queries and errors."},
+	{.name = "json", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY,
+	 .doc = "One JSON document on standard output; all else on standard error."},
+	{.name = "quiet", .letter = 'q', .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY,
+	 .doc = "Say nothing but results of queries and errors."},
 	{.name = "yes", .letter = 'y', .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Answer every question with yes."},
 	END_OPTIONS,
 };
 
 /* Rows that several commands have. */
-#define OPTION_KEY {.name = "key", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "The sovereign key file (default: sovereign-key.json)."}
+#define OPTION_KEY {.name = "key", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", \
+	.doc = "The sovereign key file (default: sovereign-key.json)."}
 #define OPTION_NODE_ID(what) {.name = "node-id", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "ID", .doc = (what)}
-#define OPTION_WAIT(text) {.name = "wait-timeout", .type = OPTION_DURATION, .flags = OPTION_FLAG_ONLY, .value = "TIME", .fallback = "30s", .min = 100, .max = 3600000, .doc = (text)}
+#define OPTION_WAIT(text) {.name = "wait-timeout", .type = OPTION_DURATION, .flags = OPTION_FLAG_ONLY, .value = "TIME", \
+	.fallback = "30s", .min = 100, .max = 3600000, .doc = (text)}
 #define OPTION_PASSPHRASES \
-	{.name = "passphrase", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Seal the private key with a passphrase, asked for on the terminal."}, \
-	{.name = "passphrase-file", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "Seal it with the passphrase in the first line of a file."}
+	{.name = "passphrase", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, \
+	 .doc = "Seal the private key with a passphrase, asked for on the terminal."}, \
+	{.name = "passphrase-file", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", \
+	 .doc = "Seal it with the passphrase in the first line of a file."}
 
 static const struct argument_row node_args[] = {{.name = "nodeId", .required = true, .doc = "The node.", .complete = "node"}, END_ARGS};
-static const struct argument_row maybe_node_args[] = {{.name = "nodeId", .doc = "A node; without it: the whole network.", .complete = "node"}, END_ARGS};
-static const struct argument_row service_args[] = {{.name = "service", .doc = "Which service; without it: all.", .complete = "service"}, END_ARGS};
-static const struct argument_row key_args[] = {{.name = "key", .required = true, .doc = "A key file, or a name that tana keys list shows.", .complete = "key"}, END_ARGS};
+static const struct argument_row maybe_node_args[] = {{.name = "nodeId",
+	.doc = "A node; without it: the whole network.", .complete = "node"}, END_ARGS};
+static const struct argument_row service_args[] = {{.name = "service",
+	.doc = "Which service; without it: all.", .complete = "service"}, END_ARGS};
+static const struct argument_row key_args[] = {{.name = "key", .required = true,
+	.doc = "A key file, or a name that tana keys list shows.", .complete = "key"}, END_ARGS};
 static const struct argument_row kind_args[] = {
 	{.name = "kind", .required = true, .doc = "sovereign, node or service."},
 	{.name = "name", .repeated = true, .doc = "node: its id; service: the node's id and the service."},
 	END_ARGS,
 };
 static const struct argument_row user_args[] = {{.name = "name", .required = true, .doc = "The user's name, with or without @."}, END_ARGS};
-static const struct argument_row sovereign_args[] = {{.name = "publicKey", .required = true, .doc = "The key, or a key file.", .complete = "file"}, END_ARGS};
+static const struct argument_row sovereign_args[] = {{.name = "publicKey", .required = true,
+	.doc = "The key, or a key file.", .complete = "file"}, END_ARGS};
 static const struct argument_row invite_args[] = {{.name = "invite", .required = true, .doc = "The invite's public key."}, END_ARGS};
 
 static const struct option_row start_options[] = {
-	{.name = "dev", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "A development network: makes a sovereign key if there is none; older clients may register."},
+	{.name = "dev", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY,
+	 .doc = "A development network: makes a sovereign key if there is none; older clients may register."},
 	{.name = "foreground", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Stay, log here, and start again what dies."},
 	OPTION_WAIT("How long each service may take to become ready."),
-	{.name = "postgres", .type = OPTION_TEXT, .flags = OPTION_SECRET, .value = "URL", .doc = "Keep data in PostgreSQL instead of in files."},
+	{.name = "postgres", .type = OPTION_TEXT, .flags = OPTION_SECRET, .value = "URL",
+	 .doc = "Keep data in PostgreSQL instead of in files."},
 	{.name = "mesh-listen", .type = OPTION_TEXT, .value = "HOST:PORT", .fallback = "127.0.0.1:8190", .doc = "Where mesh listens."},
-	{.name = "heartbeat-timeout", .type = OPTION_TEXT, .value = "TIME", .doc = "After this long without a heartbeat a node is offline (default: mesh's own, 5m)."},
-	{.name = "sovereign-key", .type = OPTION_TEXT, .flags = OPTION_REPEATABLE, .value = "KEY", .doc = "A first sovereign's public key (default: that of sovereign-key.json)."},
+	{.name = "heartbeat-timeout", .type = OPTION_TEXT, .value = "TIME",
+	 .doc = "After this long without a heartbeat a node is offline (default: mesh's own, 5m)."},
+	{.name = "sovereign-key", .type = OPTION_TEXT, .flags = OPTION_REPEATABLE, .value = "KEY",
+	 .doc = "A first sovereign's public key (default: that of sovereign-key.json)."},
 	END_OPTIONS,
 };
 static const struct option_row stop_options[] = {OPTION_WAIT("How long each service may take to end."), END_OPTIONS};
 static const struct option_row restart_options[] = {OPTION_WAIT("How long each service may take to end, and to become ready."), END_OPTIONS};
 static const struct option_row logs_options[] = {
 	{.name = "follow", .letter = 'f', .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Go on with what is added."},
-	{.name = "lines", .letter = 'n', .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .fallback = "100", .min = 0, .max = 1000000, .doc = "The last N lines."},
+	{.name = "lines", .letter = 'n', .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .fallback = "100", .min = 0,
+	 .max = 1000000, .doc = "The last N lines."},
 	END_OPTIONS,
 };
 
@@ -62,46 +79,58 @@ static const char *const statuses[] = {"pending", "active", "offline", "denied",
 static const struct option_row register_options[] = {
 	OPTION_NODE_ID("The node's name (default: that of node-key.json, else this machine's)."),
 	{.name = "dev", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Do without Tailscale: <nodeId>.local.ts.net at 127.0.0.1."},
-	{.name = "role", .type = OPTION_CHOICE, .flags = OPTION_FLAG_ONLY, .choices = roles, .fallback = "validator", .doc = "What the node is."},
-	{.name = "service", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY | OPTION_REPEATABLE, .value = "TYPE=PORT", .doc = "What the node offers (default: ledger=8080 and t4=8180)."},
+	{.name = "role", .type = OPTION_CHOICE, .flags = OPTION_FLAG_ONLY, .choices = roles, .fallback = "validator",
+	 .doc = "What the node is."},
+	{.name = "service", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY | OPTION_REPEATABLE, .value = "TYPE=PORT",
+	 .doc = "What the node offers (default: ledger=8080 and t4=8180)."},
 	{.name = "port-offset", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .fallback = "0", .min = 0, .max = 65534,
 	 .doc = "Added to every port, so that several nodes share a machine."},
 	{.name = "region", .type = OPTION_TEXT, .value = "TEXT", .doc = "Where the node stands."},
 	{.name = "provider", .type = OPTION_TEXT, .value = "TEXT", .doc = "Whose machine it is."},
-	{.name = "invite", .type = OPTION_TEXT, .flags = OPTION_SECRET, .value = "CODE", .doc = "An invite: the node is active at once. - reads it from standard input."},
+	{.name = "invite", .type = OPTION_TEXT, .flags = OPTION_SECRET, .value = "CODE",
+	 .doc = "An invite: the node is active at once. - reads it from standard input."},
 	END_OPTIONS,
 };
 static const struct option_row heartbeat_options[] = {
 	OPTION_NODE_ID("Which node (default: that of node-key.json, or the only one)."),
 	{.name = "once", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Send one and end."},
-	{.name = "interval", .type = OPTION_DURATION, .value = "TIME", .fallback = "60s", .min = 100, .max = 3600000, .doc = "Time between two."},
-	{.name = "service", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY | OPTION_REPEATABLE, .value = "TYPE=healthy|unhealthy", .doc = "Report how a service is."},
+	{.name = "interval", .type = OPTION_DURATION, .value = "TIME", .fallback = "60s", .min = 100, .max = 3600000,
+	 .doc = "Time between two."},
+	{.name = "service", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY | OPTION_REPEATABLE, .value = "TYPE=healthy|unhealthy",
+	 .doc = "Report how a service is."},
 	END_OPTIONS,
 };
-static const struct option_row rotate_key_options[] = {OPTION_NODE_ID("Which node (default: that of node-key.json, or the only one)."), END_OPTIONS};
+static const struct option_row rotate_key_options[] = {OPTION_NODE_ID("Which node (default: that of node-key.json, or the only "
+		"one)."), END_OPTIONS};
 static const struct option_row decide_options[] = {
 	OPTION_KEY,
 	{.name = "reason", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "TEXT", .doc = "Kept in the log beside the decision."},
 	END_OPTIONS,
 };
 static const struct option_row list_options[] = {
-	{.name = "status", .type = OPTION_CHOICE, .flags = OPTION_FLAG_ONLY | OPTION_REPEATABLE, .choices = statuses, .doc = "Only nodes of this status (default: active)."},
+	{.name = "status", .type = OPTION_CHOICE, .flags = OPTION_FLAG_ONLY | OPTION_REPEATABLE, .choices = statuses,
+	 .doc = "Only nodes of this status (default: active)."},
 	{.name = "all", .letter = 'a', .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Nodes of every status."},
 	{.name = "role", .type = OPTION_CHOICE, .flags = OPTION_FLAG_ONLY, .choices = roles, .doc = "Only nodes of this role."},
-	{.name = "limit", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .fallback = "0", .min = 0, .max = 1000000, .doc = "At most N nodes; 0: all of them."},
+	{.name = "limit", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .fallback = "0", .min = 0, .max = 1000000,
+	 .doc = "At most N nodes; 0: all of them."},
 	END_OPTIONS,
 };
 static const struct option_row topology_options[] = {
 	{.name = "snapshot", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "Write the signed snapshot to a file."},
 	{.name = "verify", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Check the signed snapshot against trusted sovereign keys."},
-	{.name = "from", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "Check a snapshot from a file; needs no coordinator."},
-	{.name = "trust", .type = OPTION_TEXT, .flags = OPTION_REPEATABLE, .value = "KEY", .doc = "A sovereign public key to trust, beside that of sovereign-key.json."},
+	{.name = "from", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE",
+	 .doc = "Check a snapshot from a file; needs no coordinator."},
+	{.name = "trust", .type = OPTION_TEXT, .flags = OPTION_REPEATABLE, .value = "KEY",
+	 .doc = "A sovereign public key to trust, beside that of sovereign-key.json."},
 	END_OPTIONS,
 };
 static const struct option_row invite_options[] = {
 	OPTION_KEY,
-	{.name = "uses", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .fallback = "1", .min = 1, .max = 10000, .doc = "How many nodes it admits."},
-	{.name = "expires", .type = OPTION_DURATION, .flags = OPTION_FLAG_ONLY, .value = "TIME", .fallback = "24h", .min = 1000, .max = INT64_C(31536000000),
+	{.name = "uses", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .fallback = "1", .min = 1, .max = 10000,
+	 .doc = "How many nodes it admits."},
+	{.name = "expires", .type = OPTION_DURATION, .flags = OPTION_FLAG_ONLY, .value = "TIME", .fallback = "24h", .min = 1000,
+	 .max = INT64_C(31536000000),
 	 .doc = "For how long."},
 	END_OPTIONS,
 };
@@ -112,13 +141,16 @@ static const struct option_row sovereign_add_options[] = {
 	END_OPTIONS,
 };
 static const struct option_row audit_options[] = {
-	{.name = "after", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "INDEX", .min = -1, .max = -2, .doc = "Entries after this one (default: the newest ones)."},
-	{.name = "limit", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .fallback = "20", .min = 1, .max = 1000, .doc = "At most N entries."},
+	{.name = "after", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "INDEX", .min = -1, .max = -2,
+	 .doc = "Entries after this one (default: the newest ones)."},
+	{.name = "limit", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .fallback = "20", .min = 1, .max = 1000,
+	 .doc = "At most N entries."},
 	{.name = "follow", .letter = 'f', .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Go on with what is added."},
 	END_OPTIONS,
 };
 static const struct option_row audit_verify_options[] = {
-	{.name = "entry", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "INDEX", .min = 0, .max = -1, .doc = "Only this entry, by a proof that the log has it."},
+	{.name = "entry", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "INDEX", .min = 0, .max = -1,
+	 .doc = "Only this entry, by a proof that the log has it."},
 	END_OPTIONS,
 };
 static const struct option_row keys_new_options[] = {
@@ -129,7 +161,8 @@ static const struct option_row keys_new_options[] = {
 };
 static const struct option_row keys_import_options[] = {
 	OPTION_PASSPHRASES,
-	{.name = "from", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "Where the private key is (default: standard input)."},
+	{.name = "from", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE",
+	 .doc = "Where the private key is (default: standard input)."},
 	{.name = "out", .letter = 'o', .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "Write it there instead."},
 	{.name = "description", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "TEXT", .doc = "What it is for (sovereign keys)."},
 	END_OPTIONS,
@@ -139,7 +172,8 @@ static const struct option_row keys_show_options[] = {
 	END_OPTIONS,
 };
 static const struct option_row keys_passphrase_options[] = {
-	{.name = "passphrase-file", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "The new passphrase is in the first line of this file."},
+	{.name = "passphrase-file", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE",
+	 .doc = "The new passphrase is in the first line of this file."},
 	{.name = "remove", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Keep the key in the clear from now on."},
 	END_OPTIONS,
 };
@@ -155,94 +189,130 @@ static const struct option_row config_show_options[] = {
 
 const struct command tana_commands[] = {
 	{.path = "start", .options = start_options, .run = cmd_start, .summary = "Start a network on this machine.",
-	 .doc = "Starts each service, waits until it is ready, then starts the next. When one fails, the last lines of its log are shown and what was started is stopped. "
-		"Everything of a chain lies under $XDG_STATE_HOME/tana/<chain>: data, logs, and in run/ what is running. Where the systemd units are installed, this drives "
-		"them instead, unless --dev, --foreground or --chain ask for a network of one's own.\n\n"
+	 .doc = "Starts each service, waits until it is ready, then starts the next. When one fails, the last lines of its log "
+		"are shown and what was started is stopped. Everything of a chain lies under $XDG_STATE_HOME/tana/<chain>: "
+		"data, logs, and in run/ what is running. Where the systemd units are installed, this drives them instead, "
+		"unless --dev, --foreground or --chain ask for a network of one's own.\n\n"
 		"--json: {\"services\":[{service, state, pid, uptimeMs, url, version}]}.",
 	 .example = "tana start --dev"},
-	{.path = "stop", .options = stop_options, .run = cmd_stop, .summary = "Stop what tana start started.", .doc = "--json: {\"stopped\":N}.", .example = "tana stop"},
+	{.path = "stop", .options = stop_options, .run = cmd_stop, .summary = "Stop what tana start started.",
+	 .doc = "--json: {\"stopped\":N}.", .example = "tana stop"},
 	{.path = "restart", .options = restart_options, .run = cmd_restart, .summary = "Stop, and start again with the same options.",
 	 .doc = "--json: as tana start.", .example = "tana restart"},
 	{.path = "status", .run = cmd_status, .summary = "What runs on this machine.",
-	 .doc = "The exit status is 0 when everything is ready, else 6.\n\n--json: {\"services\":[{service, state, pid, uptimeMs, url, version}]}.", .example = "tana status"},
+	 .doc = "The exit status is 0 when everything is ready, else 6.\n\n"
+		"--json: {\"services\":[{service, state, pid, uptimeMs, url, version}]}.",
+	 .example = "tana status"},
 	{.path = "logs", .args = service_args, .options = logs_options, .run = cmd_logs, .summary = "What the services wrote.",
 	 .doc = "--json: {service, line} for each line.", .example = "tana logs mesh -f"},
 	{.path = "doctor", .run = cmd_doctor, .summary = "Look for what may be wrong.",
-	 .doc = "Programs and their versions, services, the coordinator and its clock, key files, disk, Tailscale. The exit status is 6 when something is broken.\n\n"
+	 .doc = "Programs and their versions, services, the coordinator and its clock, key files, disk, Tailscale. The exit "
+		"status is 6 when something is broken.\n\n"
 		"--json: {\"findings\":[{check, state, detail, hint}]}; state is ok, odd or broken.",
 	 .example = "tana doctor"},
 
-	{.path = "mesh register", .options = register_options, .run = cmd_mesh_register, .summary = "Register a node, or change its registration.",
-	 .doc = "Makes the node's key, and one for each service, when they are not there; then sends the registration, signed as a whole. A node that is there already, with the same key, "
-		"has its services and address changed, and keeps its status. Without --dev host name and address come from Tailscale.\n\n"
+	{.path = "mesh register", .options = register_options, .run = cmd_mesh_register,
+	 .summary = "Register a node, or change its registration.",
+	 .doc = "Makes the node's key, and one for each service, when they are not there; then sends the registration, signed "
+		"as a whole. A node that is there already, with the same key, has its services and address changed, and keeps "
+		"its status. Without --dev host name and address come from Tailscale.\n\n"
 		"--json: {nodeId, status, network, publicKey, keyFile, tailscaleHostname, services}.",
 	 .example = "tana mesh register --dev --node-id validator-2 --port-offset 100"},
-	{.path = "mesh heartbeat", .options = heartbeat_options, .run = cmd_mesh_heartbeat, .summary = "Tell the coordinator that a node lives.",
-	 .doc = "Sends signed heartbeats until it is ended. What passes by itself (no coordinator, not approved yet) is waited for.\n\n"
+	{.path = "mesh heartbeat", .options = heartbeat_options, .run = cmd_mesh_heartbeat,
+	 .summary = "Tell the coordinator that a node lives.",
+	 .doc = "Sends signed heartbeats until it is ended. What passes by itself (no coordinator, not approved yet) is waited "
+		"for.\n\n"
 		"--json: {success, timestamp} for each, one a line.",
 	 .example = "tana mesh heartbeat --node-id validator-1 --interval 30s"},
 	{.path = "mesh approve", .args = node_args, .options = decide_options, .run = cmd_mesh_approve, .summary = "Admit a pending node.",
-	 .doc = "Shows the node and the very key it admits, and asks. The signature names the network, the node and that key.\n\n--json: {success, nodeId, status}.",
+	 .doc = "Shows the node and the very key it admits, and asks. The signature names the network, the node and that key.\n\n"
+		"--json: {success, nodeId, status}.",
 	 .example = "tana mesh approve validator-1"},
 	{.path = "mesh deny", .args = node_args, .options = decide_options, .run = cmd_mesh_deny, .summary = "Refuse a pending node, for good.",
-	 .doc = "It stays denied until tana mesh reset.\n\n--json: {success, nodeId, status}.", .example = "tana mesh deny stranger --reason \"not one of ours\""},
+	 .doc = "It stays denied until tana mesh reset.\n\n--json: {success, nodeId, status}.",
+	 .example = "tana mesh deny stranger --reason \"not one of ours\""},
 	{.path = "mesh remove", .args = node_args, .options = decide_options, .run = cmd_mesh_remove, .summary = "Remove a node.",
 	 .doc = "--json: {success, nodeId, status}.", .example = "tana mesh remove validator-9"},
-	{.path = "mesh reset", .args = node_args, .options = decide_options, .run = cmd_mesh_reset, .summary = "Let a denied node be decided on anew.",
+	{.path = "mesh reset", .args = node_args, .options = decide_options, .run = cmd_mesh_reset,
+	 .summary = "Let a denied node be decided on anew.",
 	 .doc = "--json: {success, nodeId, status}.", .example = "tana mesh reset stranger"},
 	{.path = "mesh list", .options = list_options, .run = cmd_mesh_list, .summary = "The nodes of the network.",
-	 .doc = "Active ones, unless --status or --all say otherwise. A service with ! was reported ill.\n\n--json: {\"nodes\":[...]}, as the coordinator gives them.",
+	 .doc = "Active ones, unless --status or --all say otherwise. A service with ! was reported ill.\n\n"
+		"--json: {\"nodes\":[...]}, as the coordinator gives them.",
 	 .example = "tana mesh list --all"},
-	{.path = "mesh status", .args = maybe_node_args, .options = NULL, .run = cmd_mesh_status, .summary = "The network, or one node, in detail.",
+	{.path = "mesh status", .args = maybe_node_args, .options = NULL, .run = cmd_mesh_status,
+	 .summary = "The network, or one node, in detail.",
 	 .doc = "For a node the exit status is 0 when it is active and its services are healthy, else 6.\n\n"
-		"--json: {url, network, coordinator, version, uptimeMs, active, offline, pending, denied, sovereigns, ownNode, ownStatus}; for a node {node, heartbeats}.",
+		"--json: {url, network, coordinator, version, uptimeMs, active, offline, pending, denied, sovereigns, ownNode, "
+		"ownStatus}; for a node {node, heartbeats}.",
 	 .example = "tana mesh status validator-1"},
 	{.path = "mesh topology", .options = topology_options, .run = cmd_mesh_topology, .summary = "Who to connect to; with proof.",
-	 .doc = "The signed snapshot can be handed on and checked anywhere: each member comes with its own registration and with its admission by a sovereign key. --verify checks all of it, "
-		"starting from the sovereign keys you trust; an expired snapshot, or an older one than was seen before, is refused with exit status 6.\n\n"
+	 .doc = "The signed snapshot can be handed on and checked anywhere: each member comes with its own registration and "
+		"with its admission by a sovereign key. --verify checks all of it, starting from the sovereign keys you trust; "
+		"an expired snapshot, or an older one than was seen before, is refused with exit status 6.\n\n"
 		"--json: {\"nodes\":[...]}; with --verify {network, coordinator, version, issued, expires, sovereigns, peers}.",
 	 .example = "tana mesh topology --from peers.json --trust ed25519_..."},
 	{.path = "mesh watch", .run = cmd_mesh_watch, .summary = "Show what happens, as it happens.",
-	 .doc = "Connects again when the stream ends, and goes on where it was.\n\n--json: {id, type, data} for each event, one a line.", .example = "tana mesh watch"},
-	{.path = "mesh invite", .options = invite_options, .run = cmd_mesh_invite, .summary = "Make an invite: whoever has its code is admitted.",
-	 .doc = "The code is a private key that the coordinator never sees; it is shown once.\n\n--json: {code, publicKey, network, uses, expires}.",
+	 .doc = "Connects again when the stream ends, and goes on where it was.\n\n"
+		"--json: {id, type, data} for each event, one a line.",
+	 .example = "tana mesh watch"},
+	{.path = "mesh invite", .options = invite_options, .run = cmd_mesh_invite,
+	 .summary = "Make an invite: whoever has its code is admitted.",
+	 .doc = "The code is a private key that the coordinator never sees; it is shown once.\n\n"
+		"--json: {code, publicKey, network, uses, expires}.",
 	 .example = "tana mesh invite --uses 3 --expires 48h"},
-	{.path = "mesh invites", .run = cmd_mesh_invites, .summary = "The invites there are.", .doc = "--json: {\"invites\":[...]}, as the coordinator gives them.",
+	{.path = "mesh invites", .run = cmd_mesh_invites, .summary = "The invites there are.",
+	 .doc = "--json: {\"invites\":[...]}, as the coordinator gives them.",
 	 .example = "tana mesh invites"},
-	{.path = "mesh invite-revoke", .args = invite_args, .options = key_options, .run = cmd_mesh_invite_revoke, .summary = "Revoke an invite.",
+	{.path = "mesh invite-revoke", .args = invite_args, .options = key_options, .run = cmd_mesh_invite_revoke,
+	 .summary = "Revoke an invite.",
 	 .doc = "--json: {success}.", .example = "tana mesh invite-revoke ed25519_..."},
 	{.path = "mesh sovereign list", .run = cmd_mesh_sovereign_list, .summary = "The keys that decide.",
 	 .doc = "--json: {\"sovereigns\":[...]}, as the coordinator gives them.", .example = "tana mesh sovereign list"},
-	{.path = "mesh sovereign add", .args = sovereign_args, .options = sovereign_add_options, .run = cmd_mesh_sovereign_add, .summary = "Let another key decide too.",
+	{.path = "mesh sovereign add", .args = sovereign_args, .options = sovereign_add_options, .run = cmd_mesh_sovereign_add,
+	 .summary = "Let another key decide too.",
 	 .doc = "--json: {success, publicKey}.", .example = "tana mesh sovereign add ed25519_... --description alice"},
-	{.path = "mesh sovereign rotate", .options = key_options, .run = cmd_mesh_sovereign_rotate, .summary = "Replace your sovereign key by a new one.",
+	{.path = "mesh sovereign rotate", .options = key_options, .run = cmd_mesh_sovereign_rotate,
+	 .summary = "Replace your sovereign key by a new one.",
 	 .doc = "Both keys sign. If it is cut short, run it again: it goes on where it was.\n\n--json: {oldPublicKey, newPublicKey, keyFile}.",
 	 .example = "tana mesh sovereign rotate"},
-	{.path = "mesh sovereign remove", .args = sovereign_args, .options = key_options, .run = cmd_mesh_sovereign_remove, .summary = "Take a key's power away.",
+	{.path = "mesh sovereign remove", .args = sovereign_args, .options = key_options, .run = cmd_mesh_sovereign_remove,
+	 .summary = "Take a key's power away.",
 	 .doc = "The last one cannot go.\n\n--json: {success, publicKey}.", .example = "tana mesh sovereign remove ed25519_..."},
 	{.path = "mesh rotate-key", .options = rotate_key_options, .run = cmd_mesh_rotate_key, .summary = "Replace a node's key by a new one.",
-	 .doc = "Both keys sign; the node's status and admission stay. If it is cut short, run it again: it goes on where it was.\n\n"
+	 .doc = "Both keys sign; the node's status and admission stay. If it is cut short, run it again: it goes on where it "
+		"was.\n\n"
 		"--json: {nodeId, oldPublicKey, newPublicKey, keyFile}.",
 	 .example = "tana mesh rotate-key --node-id validator-1"},
 	{.path = "mesh audit", .options = audit_options, .run = cmd_mesh_audit, .summary = "The log of every signed change.",
-	 .doc = "--json: {\"entries\":[...], nextCursor?}, as the coordinator gives them; with --follow one entry a line.", .example = "tana mesh audit --follow"},
-	{.path = "mesh audit verify", .options = audit_verify_options, .run = cmd_mesh_audit_verify, .summary = "Check the whole log, and that history was not rewritten.",
-	 .doc = "Reads every entry, checks every signature and that its key could decide that then, computes the tree's root and holds it against the head that the coordinator signed. The head is "
-		"remembered in known.json of the chain's state folder: the next time the log must continue it, by a consistency proof. Exit status 6 when anything does not hold.\n\n"
+	 .doc = "--json: {\"entries\":[...], nextCursor?}, as the coordinator gives them; with --follow one entry a line.",
+	 .example = "tana mesh audit --follow"},
+	{.path = "mesh audit verify", .options = audit_verify_options, .run = cmd_mesh_audit_verify,
+	 .summary = "Check the whole log, and that history was not rewritten.",
+	 .doc = "Reads every entry, checks every signature and that its key could decide that then, computes the tree's root "
+		"and holds it against the head that the coordinator signed. The head is remembered in known.json of the chain's "
+		"state folder: the next time the log must continue it, by a consistency proof. Exit status 6 when anything does "
+		"not hold.\n\n"
 		"--json: {network, coordinator, size, root, sovereigns, continuesSize}; with --entry the entry.",
 	 .example = "tana mesh audit verify"},
 
 	{.path = "keys new", .args = kind_args, .options = keys_new_options, .run = cmd_keys_new, .summary = "Make a key.",
-	 .doc = "tana keys new sovereign | tana keys new node validator-1 | tana keys new service validator-1 t4. A key that is there is never replaced.\n\n"
+	 .doc = "tana keys new sovereign | tana keys new node validator-1 | tana keys new service validator-1 t4. A key that is "
+		"there is never replaced.\n\n"
 		"--json: {file, publicKey, sealed}.",
 	 .example = "tana keys new sovereign --passphrase"},
-	{.path = "keys list", .run = cmd_keys_list, .summary = "Your keys.", .doc = "--json: {\"keys\":[{file, kind, name, publicKey, sealed, problem?}]}.", .example = "tana keys list"},
+	{.path = "keys list", .run = cmd_keys_list, .summary = "Your keys.",
+	 .doc = "--json: {\"keys\":[{file, kind, name, publicKey, sealed, problem?}]}.", .example = "tana keys list"},
 	{.path = "keys show", .args = key_args, .options = keys_show_options, .run = cmd_keys_show, .summary = "One key.",
 	 .doc = "--json: {file, name, publicKey, privateKey?, sealed}.", .example = "tana keys show sovereign"},
-	{.path = "keys import", .args = kind_args, .options = keys_import_options, .run = cmd_keys_import, .summary = "Make a key file of a private key you have.",
-	 .doc = "Reads ed25519_ and 64 hex digits from standard input or a file, never from the command line, which others can see.\n\n--json: {file, publicKey, sealed}.",
+	{.path = "keys import", .args = kind_args, .options = keys_import_options, .run = cmd_keys_import,
+	 .summary = "Make a key file of a private key you have.",
+	 .doc = "Reads ed25519_ and 64 hex digits from standard input or a file, never from the command line, which others can "
+		"see.\n\n"
+		"--json: {file, publicKey, sealed}.",
 	 .example = "tana keys import node validator-1 --from old-key.txt"},
-	{.path = "keys passphrase", .args = key_args, .options = keys_passphrase_options, .run = cmd_keys_passphrase, .summary = "Set, change or remove a key's passphrase.",
+	{.path = "keys passphrase", .args = key_args, .options = keys_passphrase_options, .run = cmd_keys_passphrase,
+	 .summary = "Set, change or remove a key's passphrase.",
 	 .doc = "--json: {file, publicKey, sealed}.", .example = "tana keys passphrase sovereign"},
 
 	{.path = "new user", .args = user_args, .options = new_user_options, .run = cmd_new_user, .summary = "Make a user: a name and a key.",
@@ -250,6 +320,7 @@ const struct command tana_commands[] = {
 
 	{.path = "config show", .options = config_show_options, .run = cmd_config_show, .summary = "What is set.",
 	 .doc = "--json: {\"settings\":[{name, value, origin}]}.", .example = "tana config show --origin"},
-	{.path = "config check", .run = cmd_config_check, .summary = "Are options and key files in order?", .doc = "--json: {problems, keys}.", .example = "tana config check"},
+	{.path = "config check", .run = cmd_config_check, .summary = "Are options and key files in order?",
+	 .doc = "--json: {problems, keys}.", .example = "tana config check"},
 	{0},
 };

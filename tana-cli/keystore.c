@@ -291,7 +291,8 @@ static void list_dir(struct cli *c, const char *dir, struct keystore_list *out, 
 	for (const struct dirent *entry; (entry = readdir(d));) {
 		struct str file = str_from(entry->d_name);
 		bool user = dir[0] != '\0';
-		bool key = ends(file, ".json") && (user || ends(file, "-key.json") || str_is(file, "node-key.json") || str_starts(file, "node-key-"));
+		bool key = ends(file, ".json") &&
+			   (user || ends(file, "-key.json") || str_is(file, "node-key.json") || str_starts(file, "node-key-"));
 		if (!key)
 			continue;
 		if (out->count == *cap) {

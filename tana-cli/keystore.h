@@ -7,8 +7,8 @@
 
 enum { PASSPHRASE_MAX = 1024 };
 
-/* Reads a key file with its secret; a sealed one is opened with the passphrase in the file that TANA_PASSPHRASE_FILE names, or one asked for on the terminal.
- * The caller wipes it (keyfile_wipe). ERR_KEY_NEEDED, ERR_KEY_FILE. */
+/* Reads a key file with its secret; a sealed one is opened with the passphrase in the file that TANA_PASSPHRASE_FILE names, or one asked for on
+ * the terminal. The caller wipes it (keyfile_wipe). ERR_KEY_NEEDED, ERR_KEY_FILE. */
 MUST_CHECK bool keystore_open(struct cli *c, const char *path, struct keyfile *out, struct error *err);
 /* The same without the secret: never asks. */
 MUST_CHECK bool keystore_look(struct cli *c, const char *path, struct keyfile *out, struct error *err);
@@ -16,15 +16,16 @@ MUST_CHECK bool keystore_look(struct cli *c, const char *path, struct keyfile *o
 /* The sovereign key to sign with: --key FILE, or sovereign-key.json. */
 MUST_CHECK bool keystore_sovereign(struct cli *c, struct keyfile *out, struct error *err);
 /*
- * The file of a node's key: node-key-<node_id>.json, or node-key.json when that is this node's (the machine's own). node_id NULL: node-key.json, or the only node key there
- * is. ERR_KEY_NEEDED when it cannot tell.
+ * The file of a node's key: node-key-<node_id>.json, or node-key.json when that is this node's (the machine's own). node_id NULL:
+ * node-key.json, or the only node key there is. ERR_KEY_NEEDED when it cannot tell.
  */
 const char *keystore_node_path(struct cli *c, const char *node_id, struct error *err);
 
 /* Makes a key pair and writes it to path with the other members of *k as given; *k then has both halves. ERR_ALREADY_EXISTS. */
 MUST_CHECK bool keystore_create(const char *path, struct keyfile *k, struct str passphrase, struct error *err);
 /* A service's key file, made when it is not there yet. *created may be NULL. */
-MUST_CHECK bool keystore_service(struct cli *c, struct str node_id, struct str service, struct ed25519_public *out, bool *created, struct error *err);
+MUST_CHECK bool keystore_service(struct cli *c, struct str node_id, struct str service, struct ed25519_public *out, bool *created,
+				 struct error *err);
 
 /* Asks twice for a new passphrase on the terminal. ERR_USAGE when there is none, or they differ, or it is shorter than 8 bytes. */
 MUST_CHECK bool keystore_new_passphrase(char out[PASSPHRASE_MAX], struct error *err);

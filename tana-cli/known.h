@@ -1,6 +1,7 @@
 /*
- * What this user has seen of coordinators before, kept for each chain in known.json of its state folder: the network's name at an address, the coordinator's key, the newest log
- * head and snapshot version that were verified. A coordinator that shows another key, a shorter or a rewritten log, or an older snapshot is found out by it.
+ * What this user has seen of coordinators before, kept for each chain in known.json of its state folder: the network's name at an address, the
+ * coordinator's key, the newest log head and snapshot version that were verified. A coordinator that shows another key, a shorter or a
+ * rewritten log, or an older snapshot is found out by it.
  */
 #ifndef TANA_CLI_KNOWN_H
 #define TANA_CLI_KNOWN_H
@@ -9,10 +10,10 @@
 
 struct known_log {
 	struct str network;
-	struct str coordinator;    /* its key in written form; absent: not seen */
-	struct str checkpoint;     /* the signed note; absent: none verified yet */
-	int64_t verified_at;       /* when the checkpoint was; 0 */
-	int64_t snapshot_version;  /* 0: none */
+	struct str coordinator;   /* its key in written form; absent: not seen */
+	struct str checkpoint;    /* the signed note; absent: none verified yet */
+	int64_t verified_at;      /* when the checkpoint was; 0 */
+	int64_t snapshot_version; /* 0: none */
 };
 
 /* The network remembered for this address; absent when there is none. */

@@ -8,7 +8,8 @@
 
 /* Writes the last `lines` lines of a file; *end is the offset after them (NULL: not asked). False: no such file. */
 bool log_tail(const char *path, int64_t lines, FILE *to, long *end);
-/* Writes what is appended to the file from an offset on, and begins anew when it was rotated or truncated. *at and *inode (0 at first) move on. */
+/* Writes what is appended to the file from an offset on, and begins anew when it was rotated or truncated. *at and *inode (0 at first) move on.
+ */
 void log_follow(const char *path, long *at, unsigned long *inode, FILE *to);
 
 #endif

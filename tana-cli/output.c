@@ -44,7 +44,8 @@ static const char *tint_code(enum tint tint)
 /* Controls, and the marks that turn the direction of text: both can make a terminal show what is not there. */
 static bool deceptive(wchar_t w)
 {
-	return w < 0x20 || (w >= 0x7f && w < 0xa0) || (w >= 0x202a && w <= 0x202e) || (w >= 0x2066 && w <= 0x2069) || w == 0x200e || w == 0x200f;
+	return w < 0x20 || (w >= 0x7f && w < 0xa0) || (w >= 0x202a && w <= 0x202e) || (w >= 0x2066 && w <= 0x2069) || w == 0x200e ||
+	       w == 0x200f;
 }
 
 /* The next character of valid or invalid UTF-8; bytes that are none count as U+FFFD. Returns its length, at least 1. */
@@ -296,6 +297,7 @@ bool confirm(const struct cli *c, struct error *err, const char *fmt, ...)
 	va_end(args);
 	fputs(" [y/N] ", stderr);
 	char answer[16] = "";
-	bool yes = fgets(answer, sizeof answer, stdin) && (strcmp(answer, "y\n") == 0 || strcmp(answer, "Y\n") == 0 || strcmp(answer, "yes\n") == 0);
+	bool yes = fgets(answer, sizeof answer, stdin) &&
+		   (strcmp(answer, "y\n") == 0 || strcmp(answer, "Y\n") == 0 || strcmp(answer, "yes\n") == 0);
 	return yes || error_set(err, ERR_REFUSED, "Not confirmed: nothing was done.");
 }

@@ -1,6 +1,6 @@
 /*
- * What people read: tables, relative times, colour, questions. Data goes to standard output, everything said beside it to standard error. Under --json standard output carries
- * one JSON document (streams: one a line), and nothing of what follows but json_* prints there.
+ * What people read: tables, relative times, colour, questions. Data goes to standard output, everything said beside it to standard error. Under
+ * --json standard output carries one JSON document (streams: one a line), and nothing of what follows but json_* prints there.
  *
  * Texts from outside never reach a terminal as they are: control characters are shown as U+FFFD.
  */

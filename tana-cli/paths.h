@@ -1,6 +1,7 @@
 /*
- * Where tana keeps its files (docs: tana(1), FILES). Configuration and keys: $XDG_CONFIG_HOME/tana (~/.config/tana), by the names existing installations use; what a
- * local network of `tana start` consists of: $XDG_STATE_HOME/tana/<chain> (~/.local/state/tana/<chain>). Paths are made in the arena.
+ * Where tana keeps its files (docs: tana(1), FILES). Configuration and keys: $XDG_CONFIG_HOME/tana (~/.config/tana), by the names existing
+ * installations use; what a local network of `tana start` consists of: $XDG_STATE_HOME/tana/<chain> (~/.local/state/tana/<chain>). Paths are
+ * made in the arena.
  */
 #ifndef TANA_CLI_PATHS_H
 #define TANA_CLI_PATHS_H

@@ -17,8 +17,8 @@
 enum { POLL_MS = 20, STAT_SIZE = 1024 };
 
 /*
- * Locks of the open file description (Linux): they pass to the child through fork and exec, go when its last descriptor does, and can be asked about without being taken, so that
- * `tana status` never stands in the way of `tana start`.
+ * Locks of the open file description (Linux): they pass to the child through fork and exec, go when its last descriptor does, and can be asked
+ * about without being taken, so that `tana status` never stands in the way of `tana start`.
  */
 static struct flock whole_file(void)
 {

@@ -1,6 +1,7 @@
 /*
- * A daemon as the operating system sees it. Whether one of ours runs is told by a lock on a file that it inherits and holds as long as it lives: no other process, and no later one
- * with the same number, can be taken for it. The start time is compared once more before anything is signalled.
+ * A daemon as the operating system sees it. Whether one of ours runs is told by a lock on a file that it inherits and holds as long as it
+ * lives: no other process, and no later one with the same number, can be taken for it. The start time is compared once more before anything is
+ * signalled.
  */
 #ifndef TANA_CLI_PROCESS_H
 #define TANA_CLI_PROCESS_H
@@ -12,12 +13,12 @@
 #include "base/error.h"
 
 struct process_plan {
-	const char *binary;              /* a path */
-	const char *const *argv;         /* NULL-terminated; argv[0] included */
-	const char *const *environment;  /* NAME=VALUE beside the present ones; NULL-terminated, may be NULL */
-	const char *log_path;            /* standard output and error are appended to it; NULL: they stay ours */
+	const char *binary;             /* a path */
+	const char *const *argv;        /* NULL-terminated; argv[0] included */
+	const char *const *environment; /* NAME=VALUE beside the present ones; NULL-terminated, may be NULL */
+	const char *log_path;           /* standard output and error are appended to it; NULL: they stay ours */
 	const char *lock_path;
-	bool bound_to_us;                /* a foreground supervisor's: no session of its own, and it gets SIGTERM when we die */
+	bool bound_to_us; /* a foreground supervisor's: no session of its own, and it gets SIGTERM when we die */
 };
 /* ERR_WRONG_STATE when the lock is held: it runs already. ERR_IO, ERR_NOT_FOUND (no such binary). */
 MUST_CHECK bool process_spawn(const struct process_plan *plan, pid_t *pid, struct error *err);
@@ -35,8 +36,8 @@ bool process_signal(pid_t pid, int64_t start_ticks, int number);
 /* Waits until nobody holds the lock; false when it took longer. */
 bool process_wait_gone(const char *lock_path, int64_t timeout_ms);
 
-/* Runs a program found in PATH to its end and appends what it printed, at most `max` bytes (ERR_TOO_LARGE). Its errors are thrown away. *status as from waitpid.
- * ERR_NOT_FOUND: no such program. */
+/* Runs a program found in PATH to its end and appends what it printed, at most `max` bytes (ERR_TOO_LARGE). Its errors are thrown away. *status
+ * as from waitpid. ERR_NOT_FOUND: no such program. */
 MUST_CHECK bool process_capture(const char *const *argv, size_t max, struct buf *out, int *status, struct error *err);
 
 #endif

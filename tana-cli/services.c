@@ -91,7 +91,8 @@ const char *service_binary(struct cli *c, const struct service *s, struct error 
 
 static const struct json_field record_rows[] = {
 	F_INT(struct service_record, pid, "pid", JSON_REQUIRED, 1, INT32_MAX, "Process number."),
-	F_INT(struct service_record, start_ticks, "startTicks", JSON_REQUIRED, 0, 0, "When it started, in ticks since boot: tells it from a later process."),
+	F_INT(struct service_record, start_ticks, "startTicks", JSON_REQUIRED, 0, 0,
+	      "When it started, in ticks since boot: tells it from a later process."),
 	F_INT(struct service_record, started_at, "startedAt", JSON_REQUIRED, 0, 0, "When it started."),
 	F_TEXT(struct service_record, url, "url", JSON_REQUIRED, 0, "Its address."),
 	F_TEXTS(struct service_record, argv, "argv", JSON_REQUIRED, SERVICE_ARGS_MAX, NULL, "Its command line."),
@@ -174,7 +175,9 @@ static bool prepare_sovereigns(struct cli *c, struct service_launch *l, struct e
 	} else {
 		error_set(err, ERR_KEY_NEEDED, "A network needs a sovereign key, the one that admits nodes, and there is none in %s.",
 			  path_short(&c->arena, path));
-		return error_hint(err, "tana keys new sovereign   (or name a public key: tana start --sovereign-key KEY; or try things out: tana start --dev)");
+		return error_hint(
+			err,
+			"tana keys new sovereign   (or name a public key: tana start --sovereign-key KEY; or try things out: tana start --dev)");
 	}
 	ed25519_public_to_text(&k.public_key, text);
 	keyfile_wipe(&k);
@@ -216,8 +219,8 @@ static bool address_free(struct cli *c, const struct service *s, const char *lis
 	if (getaddrinfo(host, colon + 1, &want, &found) != 0)
 		return error_set(err, ERR_USAGE, "--%s: '%s' is no address to listen on.", s->listen_option, listen_on);
 	int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-	bool taken = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 && bind(fd, found->ai_addr, found->ai_addrlen) != 0 &&
-		     errno == EADDRINUSE;
+	bool taken = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+		     bind(fd, found->ai_addr, found->ai_addrlen) != 0 && errno == EADDRINUSE;
 	if (fd >= 0)
 		close(fd);
 	freeaddrinfo(found);
@@ -285,19 +288,29 @@ bool service_spawn(struct cli *c, const struct service *s, const struct service_
 	if (!file_make_dirs(path_state(&c->arena, cli_chain(c), "run"), 0700, err) ||
 	    !file_make_dirs(path_state(&c->arena, cli_chain(c), "logs"), 0700, err))
 		return false;
-	struct process_plan plan = {.binary = l->argv[0], .argv = l->argv, .environment = l->environment, .lock_path = service_lock_path(c, s->name),
-				    .log_path = background ? service_log_path(c, s->name) : NULL, .bound_to_us = !background};
+	struct process_plan plan = {.binary = l->argv[0],
+				    .argv = l->argv,
+				    .environment = l->environment,
+				    .lock_path = service_lock_path(c, s->name),
+				    .log_path = background ? service_log_path(c, s->name) : NULL,
+				    .bound_to_us = !background};
 	if (!process_spawn(&plan, pid, err))
 		return false;
-	struct service_record r = {.pid = *pid, .start_ticks = process_start_ticks(*pid), .started_at = clock_wall_ms(),
-				   .url = str_from(url_of(&c->arena, l)), .argv = as_list(&c->arena, l->argv),
+	struct service_record r = {.pid = *pid,
+				   .start_ticks = process_start_ticks(*pid),
+				   .started_at = clock_wall_ms(),
+				   .url = str_from(url_of(&c->arena, l)),
+				   .argv = as_list(&c->arena, l->argv),
 				   .environment = as_list(&c->arena, l->environment)};
 	return service_record_write(c, s->name, &r, err);
 }
 
 bool service_ready(const char *url, struct error *err)
 {
-	struct http_client_options o = {.base_url = url, .user_agent = "tana", .connect_timeout_ms = READY_TIMEOUT_MS, .timeout_ms = READY_TIMEOUT_MS};
+	struct http_client_options o = {.base_url = url,
+					.user_agent = "tana",
+					.connect_timeout_ms = READY_TIMEOUT_MS,
+					.timeout_ms = READY_TIMEOUT_MS};
 	struct http_client *h = http_client_new(&o, err);
 	struct http_answer_in answer;
 	bool ok = h && http_call(h, "GET", "/ready", STR_NONE, &answer, err);
@@ -318,14 +331,17 @@ bool service_wait_ready(struct cli *c, const struct service *s, pid_t pid, int64
 	for (;;) {
 		int status;
 		if (waitpid(pid, &status, WNOHANG) == pid)
-			return WIFSIGNALED(status) ? error_set(err, ERR_UNAVAILABLE, "%s was killed by signal %d while starting.", s->binary, WTERMSIG(status))
-						   : error_set(err, ERR_UNAVAILABLE, "%s ended with status %d while starting.", s->binary, WEXITSTATUS(status));
+			return WIFSIGNALED(status) ? error_set(err, ERR_UNAVAILABLE, "%s was killed by signal %d while starting.", s->binary,
+							       WTERMSIG(status))
+						   : error_set(err, ERR_UNAVAILABLE, "%s ended with status %d while starting.", s->binary,
+							       WEXITSTATUS(status));
 		if (!url)
 			url = service_running_url(c, s->name);
 		if (url && service_ready(url, &why))
 			return true;
 		if (clock_mono_ms() >= until)
-			return error_set(err, ERR_TIMED_OUT, "%s is not ready after %lld s: %s", s->binary, (long long)(timeout_ms / 1000), why.message);
+			return error_set(err, ERR_TIMED_OUT, "%s is not ready after %lld s: %s", s->binary, (long long)(timeout_ms / 1000),
+					 why.message);
 		if (!cli_sleep(READY_POLL_MS))
 			return error_set(err, ERR_INTERRUPTED, "Interrupted while %s was starting.", s->binary);
 	}

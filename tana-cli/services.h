@@ -1,5 +1,6 @@
 /*
- * The services of a local network: one row each, in the order in which they start (each is ready before the next begins). A later service joins by a row and by the option
+ * The services of a local network: one row each, in the order in which they start (each is ready before the next begins). A later service joins
+ * by a row and by the option
  * `<name>-listen` of `tana start`.
  */
 #ifndef TANA_CLI_SERVICES_H
@@ -16,16 +17,16 @@ struct service_launch {
 	const char *environment[4];
 };
 struct service {
-	const char *name;           /* "mesh": also the folder of its data, its log's name */
-	const char *binary;         /* "meshd" */
-	const char *listen_option;  /* of `tana start`, e.g. "mesh-listen"; its default is the service's default address */
+	const char *name;          /* "mesh": also the folder of its data, its log's name */
+	const char *binary;        /* "meshd" */
+	const char *listen_option; /* of `tana start`, e.g. "mesh-listen"; its default is the service's default address */
 	/* Adds its own flags to a launch that has binary, --listen and, under --dev, --dev. */
 	bool (*prepare)(struct cli *c, const struct service *s, struct service_launch *launch, struct error *err);
 	const char *summary;
 };
-extern const struct service services[]; /* ends with .name NULL */
+extern const struct service services[];                /* ends with .name NULL */
 const struct service *service_named(const char *name); /* NULL: no such */
-size_t service_count(void);                              /* at most SERVICES_MAX */
+size_t service_count(void);                            /* at most SERVICES_MAX */
 
 /* Appends one argument; too many are an invariant. */
 void service_argument(struct service_launch *l, const char *text);
@@ -51,7 +52,8 @@ bool service_running(struct cli *c, const char *name, struct service_record *out
 const char *service_running_url(struct cli *c, const char *name);
 
 /* Starts it in the background (log_to_file) or as a child of this process, and writes it down; does not wait for it. */
-MUST_CHECK bool service_spawn(struct cli *c, const struct service *s, const struct service_launch *l, bool background, pid_t *pid, struct error *err);
+MUST_CHECK bool service_spawn(struct cli *c, const struct service *s, const struct service_launch *l, bool background, pid_t *pid,
+			      struct error *err);
 /* GET /ready, once, with a short time limit. */
 MUST_CHECK bool service_ready(const char *url, struct error *err);
 /* Waits until it is ready; ERR_UNAVAILABLE when the process ended, ERR_TIMED_OUT, ERR_INTERRUPTED. */

@@ -20,7 +20,7 @@ enum {
 struct child {
 	const struct service *service;
 	struct service_launch launch;
-	pid_t pid; /* 0: not running */
+	pid_t pid;                                     /* 0: not running */
 	int64_t started_ms, restart_at_ms, backoff_ms; /* monotonic */
 };
 struct children {
@@ -106,9 +106,12 @@ static void restart_due(struct cli *c, struct children *f)
 /* `tana stop` finds us by this record and lock, and leaves the children to us. */
 static bool write_own_record(struct cli *c, struct error *err)
 {
-	struct service_record r = {.pid = getpid(), .start_ticks = process_start_ticks(getpid()), .started_at = clock_wall_ms(), .url = STR_LIT("")};
-	return file_make_dirs(path_state(&c->arena, cli_chain(c), "run"), 0700, err) && process_lock_self(service_lock_path(c, "supervisor"), err) &&
-	       service_record_write(c, "supervisor", &r, err);
+	struct service_record r = {.pid = getpid(),
+				   .start_ticks = process_start_ticks(getpid()),
+				   .started_at = clock_wall_ms(),
+				   .url = STR_LIT("")};
+	return file_make_dirs(path_state(&c->arena, cli_chain(c), "run"), 0700, err) &&
+	       process_lock_self(service_lock_path(c, "supervisor"), err) && service_record_write(c, "supervisor", &r, err);
 }
 
 bool supervise(struct cli *c, int64_t wait_timeout_ms, struct error *err)

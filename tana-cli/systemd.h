@@ -1,6 +1,6 @@
 /*
- * Where the packages' units are installed, `tana start|stop|restart|status|logs` drives systemd instead of starting processes of its own. That holds for the default
- * chain only, and not with --dev or --foreground: those ask for a network of this user's own.
+ * Where the packages' units are installed, `tana start|stop|restart|status|logs` drives systemd instead of starting processes of its own. That
+ * holds for the default chain only, and not with --dev or --foreground: those ask for a network of this user's own.
  */
 #ifndef TANA_CLI_SYSTEMD_H
 #define TANA_CLI_SYSTEMD_H

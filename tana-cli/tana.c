@@ -1,9 +1,10 @@
 /*
  * tana: the command of the validator-network suite.
  *
- * It keeps keys (keystore.c), runs a network on one machine (services.c, supervisor.c) and talks to daemons through common/client; it opens no database. What it can do is one
- * table, commands.c: dispatch, help, the manual page and shell completion are made of it. Each cmd_*.c holds the commands of one subject; a command is a function
- * that gets a struct cli (cli.h) and returns whether it worked. Read on in commands.c.
+ * It keeps keys (keystore.c), runs a network on one machine (services.c, supervisor.c) and talks to daemons through common/client; it opens
+ * no database. What it can do is one table, commands.c: dispatch, help, the manual page and shell completion are made of it. Each cmd_*.c
+ * holds the commands of one subject; a command is a function that gets a struct cli (cli.h) and returns whether it worked. Read on in
+ * commands.c.
  */
 #include <signal.h>
 #include <sys/stat.h>
@@ -17,12 +18,16 @@ static const struct program tana = {
 	.name = "tana",
 	.section = "",
 	.summary = "Validator networks: who is in them, and running one.",
-	.doc = "tana starts a network on this machine, registers nodes with it, lets sovereign keys admit them, and checks what the coordinator says.\n\n"
-	       "Options come from flags, the environment (TANA_CHAIN, MESH_URL ...), ~/.config/tana/chains/<chain>.json and ~/.config/tana/config.json (names in camelCase: "
-	       "{\"meshUrl\": \"http://...\"}), /etc/tana/tana.conf, in this order.\n\n"
-	       "Keys lie in ~/.config/tana, readable by their owner only: sovereign-key.json, node-key.json (this machine's node), node-key-<nodeId>.json, "
-	       "<nodeId>-<service>-key.json, users/<@name>.json. A key sealed with a passphrase asks for it on the terminal, or takes the first line of the file that TANA_PASSPHRASE_FILE names.\n\n"
-	       "Exit status: 0 done, 1 refused or failed, 2 usage, 3 service not reachable, 4 key needed, 5 timed out, 6 unhealthy or verification failed, 130 interrupted.",
+	.doc = "tana starts a network on this machine, registers nodes with it, lets sovereign keys admit them, and checks "
+		"what the coordinator says.\n\n"
+		"Options come from flags, the environment (TANA_CHAIN, MESH_URL ...), ~/.config/tana/chains/<chain>.json and "
+		"~/.config/tana/config.json (names in camelCase: {\"meshUrl\": \"http://...\"}), /etc/tana/tana.conf, in this "
+		"order.\n\n"
+		"Keys lie in ~/.config/tana, readable by their owner only: sovereign-key.json, node-key.json (this machine's node), "
+		"node-key-<nodeId>.json, <nodeId>-<service>-key.json, users/<@name>.json. A key sealed with a passphrase asks for "
+		"it on the terminal, or takes the first line of the file that TANA_PASSPHRASE_FILE names.\n\n"
+		"Exit status: 0 done, 1 refused or failed, 2 usage, 3 service not reachable, 4 key needed, 5 timed out, 6 unhealthy "
+		"or verification failed, 130 interrupted.",
 	.options = tana_options,
 	.commands = tana_commands,
 	.default_config = "/etc/tana/tana.conf",

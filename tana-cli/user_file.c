@@ -39,7 +39,8 @@ static bool offer(struct invocation *in, const char *name, struct str value, con
 
 static bool offer_all(struct invocation *in, const struct settings *s, const char *path, struct error *err)
 {
-	return offer(in, "mesh-url", s->mesh_url, path, err) && offer(in, "network", s->network, path, err) && offer(in, "timeout", s->timeout, path, err);
+	return offer(in, "mesh-url", s->mesh_url, path, err) && offer(in, "network", s->network, path, err) &&
+	       offer(in, "timeout", s->timeout, path, err);
 }
 
 bool user_file_offer(struct invocation *in, struct error *err)
@@ -49,7 +50,8 @@ bool user_file_offer(struct invocation *in, struct error *err)
 	arena_init(&arena);
 	const char *path = path_config(&arena, "config.json");
 	bool ok = read_settings(path, &user, &arena, err) && offer(in, "chain", user.chain, path, err) && offer_all(in, &user, path, err);
-	/* The chain is known by now: flags and environment were read before this file. A name that is no path segment is refused when the command starts. */
+	/* The chain is known by now: flags and environment were read before this file. A name that is no path segment is refused when the
+	 * command starts. */
 	if (ok && path_name_valid(str_from(option_text(in, "chain")))) {
 		path = path_chain(&arena, option_text(in, "chain"));
 		ok = read_settings(path, &chain, &arena, err) && offer_all(in, &chain, path, err);

@@ -1,5 +1,6 @@
 /*
- * The user's own configuration: ~/.config/tana/config.json (every option by its name, in camelCase: {"meshUrl": "...", "chain": "..."}), and chains/<chain>.json for what belongs to one chain
+ * The user's own configuration: ~/.config/tana/config.json (every option by its name, in camelCase: {"meshUrl": "...", "chain": "..."}), and
+ * chains/<chain>.json for what belongs to one chain
  * ({"meshUrl", "network"}), which goes before it. Members of other programs are left alone.
  */
 #ifndef TANA_CLI_USER_FILE_H

@@ -156,7 +156,8 @@ bool mesh_auditor_take(struct mesh_auditor *a, const struct mesh_audit_entry *e,
 	struct arena arena;
 	struct hash leaf;
 	if (e->index < 0 || (uint64_t)e->index != a->frontier.size)
-		return error_set(err, ERR_CORRUPT, "Entry %lld comes where entry %llu belongs.", (long long)e->index, (unsigned long long)a->frontier.size);
+		return error_set(err, ERR_CORRUPT, "Entry %lld comes where entry %llu belongs.", (long long)e->index,
+				 (unsigned long long)a->frontier.size);
 	arena_init(&arena);
 	bool ok = check_entry(a, e, &arena, err);
 	arena_free(&arena);

@@ -59,7 +59,7 @@ bool mesh_client_exchange(struct mesh_client *c, const char *method, const char 
 }
 
 bool mesh_client_call(struct mesh_client *c, const char *method, const char *path, struct str body, const struct json_message *m, void *value,
-		 struct arena *arena, struct error *err)
+		      struct arena *arena, struct error *err)
 {
 	struct buf text = {0};
 	bool ok = mesh_client_exchange(c, method, path, body, &text, err);
@@ -239,12 +239,13 @@ static bool read_path(const struct json_list *texts, struct hash path[MERKLE_PAT
 	return true;
 }
 
-bool mesh_client_prove_inclusion(struct mesh_client *c, const struct hash *leaf, int64_t index, const struct checkpoint *head, struct arena *arena,
-				 struct error *err)
+bool mesh_client_prove_inclusion(struct mesh_client *c, const struct hash *leaf, int64_t index, const struct checkpoint *head,
+				 struct arena *arena, struct error *err)
 {
 	struct mesh_inclusion proof;
 	struct hash path[MERKLE_PATH_MAX];
-	const char *where = arena_printf(arena, "/audit/proof/inclusion?index=%lld&size=%llu", (long long)index, (unsigned long long)head->size).p;
+	const char *where =
+		arena_printf(arena, "/audit/proof/inclusion?index=%lld&size=%llu", (long long)index, (unsigned long long)head->size).p;
 	if (!get(c, where, &mesh_inclusion_message, &proof, arena, err))
 		return false;
 	/* Only the path is taken from the answer: leaf, index, size and root are what the caller already knows. */
@@ -260,10 +261,13 @@ bool mesh_client_prove_consistency(struct mesh_client *c, const struct checkpoin
 	struct mesh_consistency proof;
 	struct hash path[MERKLE_PATH_MAX];
 	unsigned long long from = older->size, to = newer->size;
-	if (!get(c, arena_printf(arena, "/audit/proof/consistency?from=%llu&to=%llu", from, to).p, &mesh_consistency_message, &proof, arena, err))
+	if (!get(c, arena_printf(arena, "/audit/proof/consistency?from=%llu&to=%llu", from, to).p, &mesh_consistency_message, &proof, arena,
+		 err))
 		return false;
-	if (!read_path(&proof.path, path) || !merkle_consistency_verify(older->size, &older->root, newer->size, &newer->root, path, proof.path.count))
-		return error_set(err, ERR_CORRUPT, "The log of %s with %llu entries does not continue the one with %llu: its history was rewritten.", c->url, to,
+	if (!read_path(&proof.path, path) ||
+	    !merkle_consistency_verify(older->size, &older->root, newer->size, &newer->root, path, proof.path.count))
+		return error_set(err, ERR_CORRUPT,
+				 "The log of %s with %llu entries does not continue the one with %llu: its history was rewritten.", c->url, to,
 				 from);
 	return true;
 }

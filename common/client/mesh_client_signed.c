@@ -80,8 +80,8 @@ static void make_registration(void *ctx, struct str network, int64_t stamp, stru
 	buf_free(&message);
 }
 
-bool mesh_client_register(struct mesh_client *c, const struct mesh_register *r, const struct ed25519_secret *key, const struct ed25519_secret *invite,
-			  struct arena *arena, struct mesh_node_answer *out, struct error *err)
+bool mesh_client_register(struct mesh_client *c, const struct mesh_register *r, const struct ed25519_secret *key,
+			  const struct ed25519_secret *invite, struct arena *arena, struct mesh_node_answer *out, struct error *err)
 {
 	struct registering g = {.r = *r, .key = key, .invite = invite};
 	return call_signed(c, &(struct signed_call){"/register", make_registration, &g, &mesh_node_answer_message, out}, arena, err);
@@ -130,8 +130,8 @@ static void make_node_rotation(void *ctx, struct str network, int64_t stamp, str
 	buf_free(&message);
 }
 
-bool mesh_client_node_rotate(struct mesh_client *c, struct str node_id, const struct ed25519_secret *old_key, const struct ed25519_secret *new_key,
-			     struct arena *arena, struct mesh_node_answer *out, struct error *err)
+bool mesh_client_node_rotate(struct mesh_client *c, struct str node_id, const struct ed25519_secret *old_key,
+			     const struct ed25519_secret *new_key, struct arena *arena, struct mesh_node_answer *out, struct error *err)
 {
 	struct rotating t = {node_id, old_key, new_key};
 	const char *path = mesh_client_path(arena, "/nodes/", node_id, "/rotate");
@@ -207,25 +207,27 @@ static void make_sovereign_rotation(void *ctx, struct str network, int64_t stamp
 	buf_free(&message);
 }
 
-bool mesh_client_sovereign_add(struct mesh_client *c, const struct ed25519_public *added, struct str description, const struct ed25519_secret *key,
-			       struct arena *arena, struct mesh_sovereign_answer *out, struct error *err)
+bool mesh_client_sovereign_add(struct mesh_client *c, const struct ed25519_public *added, struct str description,
+			       const struct ed25519_secret *key, struct arena *arena, struct mesh_sovereign_answer *out, struct error *err)
 {
 	struct changing_sovereign s = {key_text(arena, added), description, key};
 	return call_signed(c, &(struct signed_call){"/sovereign/add", make_sovereign_add, &s, &mesh_sovereign_answer_message, out}, arena, err);
 }
 
-bool mesh_client_sovereign_remove(struct mesh_client *c, const struct ed25519_public *removed, const struct ed25519_secret *key, struct arena *arena,
-				  struct mesh_sovereign_answer *out, struct error *err)
+bool mesh_client_sovereign_remove(struct mesh_client *c, const struct ed25519_public *removed, const struct ed25519_secret *key,
+				  struct arena *arena, struct mesh_sovereign_answer *out, struct error *err)
 {
 	struct changing_sovereign s = {key_text(arena, removed), STR_NONE, key};
-	return call_signed(c, &(struct signed_call){"/sovereign/remove", make_sovereign_remove, &s, &mesh_sovereign_answer_message, out}, arena, err);
+	return call_signed(c, &(struct signed_call){"/sovereign/remove", make_sovereign_remove, &s, &mesh_sovereign_answer_message, out}, arena,
+			   err);
 }
 
-bool mesh_client_sovereign_rotate(struct mesh_client *c, const struct ed25519_secret *old_key, const struct ed25519_secret *new_key, struct arena *arena,
-				  struct mesh_sovereign_answer *out, struct error *err)
+bool mesh_client_sovereign_rotate(struct mesh_client *c, const struct ed25519_secret *old_key, const struct ed25519_secret *new_key,
+				  struct arena *arena, struct mesh_sovereign_answer *out, struct error *err)
 {
 	struct rotating t = {STR_NONE, old_key, new_key};
-	return call_signed(c, &(struct signed_call){"/sovereign/rotate", make_sovereign_rotation, &t, &mesh_sovereign_answer_message, out}, arena, err);
+	return call_signed(c, &(struct signed_call){"/sovereign/rotate", make_sovereign_rotation, &t, &mesh_sovereign_answer_message, out},
+			   arena, err);
 }
 
 struct inviting {
@@ -270,11 +272,10 @@ bool mesh_client_invite_create(struct mesh_client *c, const struct ed25519_publi
 	return call_signed(c, &(struct signed_call){"/invites", make_invite, &v, &done_message, &done}, arena, err);
 }
 
-bool mesh_client_invite_revoke(struct mesh_client *c, const struct ed25519_public *invite, const struct ed25519_secret *key, struct arena *arena,
-			       struct error *err)
+bool mesh_client_invite_revoke(struct mesh_client *c, const struct ed25519_public *invite, const struct ed25519_secret *key,
+			       struct arena *arena, struct error *err)
 {
 	struct inviting v = {key_text(arena, invite), 0, 0, key};
 	struct mesh_sovereign_answer done;
 	return call_signed(c, &(struct signed_call){"/invites/revoke", make_invite_revoke, &v, &done_message, &done}, arena, err);
 }
-

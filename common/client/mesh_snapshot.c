@@ -76,8 +76,9 @@ static struct str written(struct checking *k, const struct ed25519_public *key)
 }
 
 /*
- * Who was sovereign when, from the trusted keys on. The first keys of a network are vouched for by the coordinator only, so they count when the reader trusts them itself. A
- * reader that trusts only the newer key of a rotation trusts the older one too: the newer signed that it takes its place.
+ * Who was sovereign when, from the trusted keys on. The first keys of a network are vouched for by the coordinator only, so they count when the
+ * reader trusts them itself. A reader that trusts only the newer key of a rotation trusts the older one too: the newer signed that it takes its
+ * place.
  */
 static bool build_reigns(struct checking *k)
 {
@@ -162,17 +163,19 @@ static bool in_chain(const struct key_chain *c, struct str key)
 
 /* The registration that used the invite need not be the present one: it is kept beside it. */
 /* The registration that used the invite: the node's own, signed by a key of its chain, with the invite's signature inside. */
-static bool check_invite_use(struct checking *k, const struct mesh_snapshot_node *node, const struct key_chain *chain, const struct mesh_statement *invite)
+static bool check_invite_use(struct checking *k, const struct mesh_snapshot_node *node, const struct key_chain *chain,
+			     const struct mesh_statement *invite)
 {
 	struct mesh_statement st;
 	const struct mesh_evidence *e = node->invite_use;
 	if (e && !open_evidence(k, e, node->id.p, &st))
 		return false;
 	const struct mesh_invite_use *use = e && st.kind == STATEMENT_REGISTER_FULL ? st.registration.invite : NULL;
-	bool fits = use && str_equal(use->public_key, invite->public_key) && str_equal(st.node_id, node->id) && str_equal(st.public_key, e->public_key) &&
-		    in_chain(chain, st.public_key);
+	bool fits = use && str_equal(use->public_key, invite->public_key) && str_equal(st.node_id, node->id) &&
+		    str_equal(st.public_key, e->public_key) && in_chain(chain, st.public_key);
 	if (!fits)
-		return error_set(k->err, ERR_BAD_SIGNATURE, "%.*s does not show that it used the invite it was admitted by.", STR_ARG(node->id));
+		return error_set(k->err, ERR_BAD_SIGNATURE, "%.*s does not show that it used the invite it was admitted by.",
+				 STR_ARG(node->id));
 	struct buf message = {0};
 	mesh_message_invite_use(&message, k->doc->network, st.node_id, st.public_key);
 	bool ok = signed_by("an invite's use", buf_str(&message), use->public_key, use->signature, k->err);
@@ -188,12 +191,13 @@ static bool check_admission(struct checking *k, const struct mesh_snapshot_node 
 	if (st.kind == STATEMENT_INVITE) {
 		if (!check_invite_use(k, node, chain, &st))
 			return false;
-	} else if (st.kind != STATEMENT_DECISION || st.action != MESH_APPROVE || !str_equal(st.node_id, node->id) || !in_chain(chain, st.public_key)) {
+	} else if (st.kind != STATEMENT_DECISION || st.action != MESH_APPROVE || !str_equal(st.node_id, node->id) ||
+		   !in_chain(chain, st.public_key)) {
 		return error_set(k->err, ERR_BAD_SIGNATURE, "The admission of %.*s is for something else.", STR_ARG(node->id));
 	}
 	if (!reign_at(k, node->admission->public_key, st.timestamp)) {
-		error_set(k->err, ERR_NOT_SOVEREIGN, "%.*s was admitted by %.*s, which no trusted sovereign key vouches for.", STR_ARG(node->id),
-			  STR_ARG(node->admission->public_key));
+		error_set(k->err, ERR_NOT_SOVEREIGN, "%.*s was admitted by %.*s, which no trusted sovereign key vouches for.",
+			  STR_ARG(node->id), STR_ARG(node->admission->public_key));
 		return error_hint(k->err, "if that key is right, trust it: --trust %.*s", STR_ARG(node->admission->public_key));
 	}
 	peer->admitted_by = node->admission->public_key;
@@ -230,12 +234,18 @@ static bool check_node(struct checking *k, const struct mesh_snapshot_node *node
 	if (!build_chain(k, node, &chain) || !open_evidence(k, node->registration, node->id.p, &st))
 		return false;
 	bool full = st.kind == STATEMENT_REGISTER_FULL;
-	if ((!full && st.kind != STATEMENT_REGISTER_SHORT) || !str_equal(st.node_id, node->id) || !str_equal(st.public_key, node->registration->public_key) ||
-	    !in_chain(&chain, st.public_key))
+	if ((!full && st.kind != STATEMENT_REGISTER_SHORT) || !str_equal(st.node_id, node->id) ||
+	    !str_equal(st.public_key, node->registration->public_key) || !in_chain(&chain, st.public_key))
 		return error_set(k->err, ERR_BAD_SIGNATURE, "The registration of %.*s is somebody else's.", STR_ARG(node->id));
 	const struct mesh_register *r = &st.registration;
-	*peer = (struct mesh_peer){.id = node->id, .public_key = node->public_key, .hostname = r->tailscale_hostname, .ip = r->tailscale_ip, .role = r->role,
-				   .region = r->region, .services = r->services, .services_signed = true};
+	*peer = (struct mesh_peer){.id = node->id,
+				   .public_key = node->public_key,
+				   .hostname = r->tailscale_hostname,
+				   .ip = r->tailscale_ip,
+				   .role = r->role,
+				   .region = r->region,
+				   .services = r->services,
+				   .services_signed = true};
 	if (!full && !read_details(k, node, peer))
 		return false;
 	if (!str_present(peer->role))
@@ -249,9 +259,11 @@ static bool check_head(const struct mesh_snapshot *s, struct str signed_text, co
 	if (!str_is(s->type, MESH_SNAPSHOT_TYPE))
 		return error_set(err, ERR_MALFORMED_FIELD, "This is no topology snapshot: its type is '%.*s'.", STR_ARG(s->type));
 	if (str_present(t->network) && !str_equal(s->network, t->network))
-		return error_set(err, ERR_WRONG_NETWORK, "The snapshot is of network '%.*s', not of '%.*s'.", STR_ARG(s->network), STR_ARG(t->network));
+		return error_set(err, ERR_WRONG_NETWORK, "The snapshot is of network '%.*s', not of '%.*s'.", STR_ARG(s->network),
+				 STR_ARG(t->network));
 	if (str_present(t->coordinator) && !str_equal(s->coordinator, t->coordinator))
-		return error_set(err, ERR_BAD_SIGNATURE, "The snapshot is signed by another coordinator key (%.*s) than the one known.", STR_ARG(s->coordinator));
+		return error_set(err, ERR_BAD_SIGNATURE, "The snapshot is signed by another coordinator key (%.*s) than the one known.",
+				 STR_ARG(s->coordinator));
 	if (!signed_by("the coordinator", signed_text, s->coordinator, s->signature, err))
 		return false;
 	if (s->expires <= t->now)
@@ -271,8 +283,13 @@ static bool check_document(struct str text, struct str signed_text, const struct
 		return false;
 	const struct mesh_snapshot_node *nodes = doc->nodes.items;
 	struct mesh_peer *peers = arena_zalloc(arena, doc->nodes.count, sizeof *peers);
-	*out = (struct mesh_peers){.network = doc->network, .coordinator = doc->coordinator, .version = doc->version, .issued = doc->issued,
-				   .expires = doc->expires, .peers = {peers, doc->nodes.count}, .sovereigns = reigning(&k)};
+	*out = (struct mesh_peers){.network = doc->network,
+				   .coordinator = doc->coordinator,
+				   .version = doc->version,
+				   .issued = doc->issued,
+				   .expires = doc->expires,
+				   .peers = {peers, doc->nodes.count},
+				   .sovereigns = reigning(&k)};
 	for (size_t i = 0; i < doc->nodes.count; i++) {
 		if (i && str_compare(nodes[i - 1].id, nodes[i].id) >= 0)
 			return error_set(err, ERR_MALFORMED_FIELD, "The snapshot's nodes are not in the order of their ids, each once.");

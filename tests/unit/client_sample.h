@@ -1,6 +1,7 @@
 /*
- * A small network made with fixed keys, as a coordinator would hand it out: its log's entries, and its signed snapshot. n1 was approved and has rotated its key, n2 came by an invite; the
- * sovereign key was rotated in between. Shared by the unit tests of common/client and their fuzz target.
+ * A small network made with fixed keys, as a coordinator would hand it out: its log's entries, and its signed snapshot. n1 was approved and has
+ * rotated its key, n2 came by an invite; the sovereign key was rotated in between. Shared by the unit tests of common/client and their fuzz
+ * target.
  */
 #ifndef TANA_TESTS_CLIENT_SAMPLE_H
 #define TANA_TESTS_CLIENT_SAMPLE_H
@@ -53,7 +54,10 @@ static inline struct str sample_sign(struct sample *s, enum sample_key which, st
 static inline void sample_entry(struct sample *s, int64_t i, struct buf *message, enum sample_key by, int next, const char *outcome)
 {
 	struct mesh_audit_entry *e = &s->log[i];
-	*e = (struct mesh_audit_entry){.index = i, .time = 1000 + i, .message = arena_copy(&s->arena, buf_str(message)), .outcome = str_from(outcome)};
+	*e = (struct mesh_audit_entry){.index = i,
+				       .time = 1000 + i,
+				       .message = arena_copy(&s->arena, buf_str(message)),
+				       .outcome = str_from(outcome)};
 	buf_free(message);
 	e->public_key = sample_public(s, by);
 	e->signature = sample_sign(s, by, e->message);
@@ -110,10 +114,18 @@ static inline void sample_make(struct sample *s)
 	mesh_message_decision(&m, net, MESH_APPROVE, STR_LIT("n2"), sample_public(s, KEY_N2), 1007);
 	sample_entry(s, 7, &m, KEY_SOVEREIGN_NEXT, 0, "wrong_state");
 
-	s->nodes[0] = (struct mesh_snapshot_node){.id = STR_LIT("n1"), .public_key = sample_public(s, KEY_N1_NEXT), .status = STR_LIT("active"),
-						  .registration = &s->evidence[1], .rotations = {&s->evidence[6], 1}, .admission = &s->evidence[2]};
-	s->nodes[1] = (struct mesh_snapshot_node){.id = STR_LIT("n2"), .public_key = sample_public(s, KEY_N2), .status = STR_LIT("active"),
-						  .registration = &s->evidence[5], .rotations = {&s->evidence[6], 0}, .admission = &s->evidence[4],
+	s->nodes[0] = (struct mesh_snapshot_node){.id = STR_LIT("n1"),
+						  .public_key = sample_public(s, KEY_N1_NEXT),
+						  .status = STR_LIT("active"),
+						  .registration = &s->evidence[1],
+						  .rotations = {&s->evidence[6], 1},
+						  .admission = &s->evidence[2]};
+	s->nodes[1] = (struct mesh_snapshot_node){.id = STR_LIT("n2"),
+						  .public_key = sample_public(s, KEY_N2),
+						  .status = STR_LIT("active"),
+						  .registration = &s->evidence[5],
+						  .rotations = {&s->evidence[6], 0},
+						  .admission = &s->evidence[4],
 						  .invite_use = &s->evidence[5]};
 	struct mesh_evidence *changes = arena_zalloc(&s->arena, 2, sizeof *changes);
 	changes[0] = s->evidence[0];

@@ -74,11 +74,11 @@ static void a_key_that_could_not_decide_is_found(void **state)
 {
 	(void)state;
 	static const struct bad_entry cases[] = {
-		{2, KEY_STRANGER, same, ERR_CORRUPT},           /* an approval by nobody */
-		{2, KEY_COORDINATOR, same, ERR_CORRUPT},        /* nor may the coordinator */
-		{4, KEY_SOVEREIGN, same, ERR_CORRUPT},          /* rotated away before */
-		{1, KEY_N2, same, ERR_CORRUPT},                 /* a registration by another node */
-		{0, KEY_SOVEREIGN, same, ERR_CORRUPT},          /* a first key that names itself */
+		{2, KEY_STRANGER, same, ERR_CORRUPT},    /* an approval by nobody */
+		{2, KEY_COORDINATOR, same, ERR_CORRUPT}, /* nor may the coordinator */
+		{4, KEY_SOVEREIGN, same, ERR_CORRUPT},   /* rotated away before */
+		{1, KEY_N2, same, ERR_CORRUPT},          /* a registration by another node */
+		{0, KEY_SOVEREIGN, same, ERR_CORRUPT},   /* a first key that names itself */
 		{2, KEY_SOVEREIGN, of_another_network, ERR_CORRUPT},
 		{2, KEY_SOVEREIGN, nonsense, ERR_CORRUPT},
 		{2, KEY_SOVEREIGN, init_of_a_stranger, ERR_CORRUPT},
@@ -173,7 +173,8 @@ static void a_snapshot_is_believed_from_either_end_of_a_rotation(void **state)
 		assert_true(check(&s, NULL, (enum sample_key)key, &p, &err));
 		const struct mesh_peer *peers = p.peers.items;
 		assert_int_equal(p.peers.count, 2);
-		assert_true(str_equal(peers[0].public_key, sample_public(&s, KEY_N1_NEXT)) && str_equal(peers[0].admitted_by, sample_public(&s, KEY_SOVEREIGN)));
+		assert_true(str_equal(peers[0].public_key, sample_public(&s, KEY_N1_NEXT)) &&
+			    str_equal(peers[0].admitted_by, sample_public(&s, KEY_SOVEREIGN)));
 		assert_true(str_is(peers[1].id, "n2") && str_equal(peers[1].admitted_by, sample_public(&s, KEY_SOVEREIGN_NEXT)));
 		assert_true(peers[0].services.count == 1 && peers[0].services_signed && p.unsigned_services == 0);
 		const struct str *sovereigns = p.sovereigns.items;
@@ -247,8 +248,10 @@ static void short_registrations_are_marked(void **state)
 	sample_make(&s);
 	mesh_message_register_short(&m, STR_LIT("n1"), sample_public(&s, KEY_N1), STR_LIT("short.host"));
 	sample_entry(&s, 1, &m, KEY_N1, 0, "pending");
-	s.nodes[0].details = arena_printf(&s.arena, "{\"services\":[{\"port\":8080,\"publicKey\":\"%.*s\",\"type\":\"ledger\"}],\"tailscaleIP\":\"100.64.0.1\"}",
-					  STR_ARG(sample_public(&s, KEY_SERVICE)));
+	s.nodes[0].details =
+		arena_printf(&s.arena,
+			     "{\"services\":[{\"port\":8080,\"publicKey\":\"%.*s\",\"type\":\"ledger\"}],\"tailscaleIP\":\"100.64.0.1\"}",
+			     STR_ARG(sample_public(&s, KEY_SERVICE)));
 	assert_true(check(&s, NULL, KEY_SOVEREIGN, &p, &err));
 	const struct mesh_peer *peers = p.peers.items;
 	assert_true(p.unsigned_services == 1 && !peers[0].services_signed && peers[0].services.count == 1 && str_is(peers[0].ip, "100.64.0.1"));

@@ -247,6 +247,23 @@ def test_refusals_of_a_node_rotation(mesh):
     mesh.rotate_node(denied, oracle.Key()).refused(409, "wrong_state")
 
 
+def test_a_key_is_rotated_only_so_often(mesh):
+    """Evidence of every rotation goes into each snapshot: it must not grow without end."""
+    node = mesh.active("a")
+    for done in range(300):
+        new = oracle.Key()
+        answer = mesh.rotate_node(node, new)
+        if answer.status != 200:
+            break
+        node.key = new
+    answer.refused(422, "refused")
+    assert done >= 10 and mesh.node(node)["public_key"] == node.public
+    mesh.decide("remove", node).expect(200)
+    mesh.register(node).expect(201)
+    mesh.rotate_node(node, new).expect(200)
+    mesh.verify()
+
+
 def test_an_approval_of_the_old_key_does_not_admit_the_new_one(mesh):
     node = mesh.pending("a")
     approval = mesh.decision("approve", node)

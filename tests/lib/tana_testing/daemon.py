@@ -10,7 +10,7 @@ import time
 
 ROOT = pathlib.Path(__file__).parents[3]
 #: Which build is tested: TANA_BUILD=build/san-address-undefined
-BUILD = pathlib.Path(os.environ.get("TANA_BUILD", "build"))
+BUILD = pathlib.Path(os.environ.get("TANA_BUILD") or "build")
 BUILD = BUILD if BUILD.is_absolute() else ROOT / BUILD
 SANITIZED = "san-" in str(BUILD)
 #: Sanitized programs are slower: deadlines are multiplied by this.

@@ -92,7 +92,6 @@ const char *mesh_client_path(struct arena *arena, const char *before, struct str
 static const struct json_field about_rows[] = {
 	F_TEXT(struct mesh_about, service, "service", 0, 0, "which service"),
 	F_TEXT(struct mesh_about, version, "version", 0, 0, "version"),
-	F_TEXT(struct mesh_about, commit, "commit", 0, 0, "commit"),
 	F_FORM(struct mesh_about, network, "network", 0, &form_network, "the network"),
 	F_FORM(struct mesh_about, coordinator, "coordinator", 0, &form_public_key, "the coordinator's key"),
 	F_INT(struct mesh_about, uptime_seconds, "uptime_seconds", 0, 0, 0, "time since the start"),

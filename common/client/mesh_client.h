@@ -34,7 +34,7 @@ struct str mesh_client_network(const struct mesh_client *c); /* absent until set
 
 /* GET /info: what a coordinator says of itself. Fields it does not send are absent. */
 struct mesh_about {
-	struct str service, version, commit;
+	struct str service, version;
 	struct str network;
 	struct str coordinator; /* its public key */
 	int64_t uptime_seconds;

@@ -115,6 +115,36 @@ static void client_leaves(void **state)
 	ask(*state, GET("/health"), 200, NULL);
 }
 
+/* In one batch with answers for clients who are gone, the others get theirs. */
+static void some_clients_leave(void **state)
+{
+	(void)state;
+	enum { N = 40 };
+	struct http_options o = fixture_options(&service);
+	o.workers = 1;
+	struct http_server *s = start(&o);
+	const struct linger hard = {.l_onoff = 1};
+	for (int round = 0; round < 10; round++) {
+		int fds[N];
+		for (int i = 0; i < N; i++) {
+			fds[i] = dial(s);
+			say(fds[i], POST("/later", "Content-Length: 5\r\n", "hello"));
+			wait_until(waiting_now() == (size_t)i + 1); /* so that they are finished in this order */
+		}
+		nap(10);
+		for (int i = 0; i < N; i += 2) {
+			setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+			close(fds[i]);
+		}
+		assert_int_equal(finish_waiting(), N);
+		for (int i = 1; i < N; i += 2) {
+			expect(fds[i], 200, "hello");
+			close(fds[i]);
+		}
+	}
+	http_server_stop(s, 1000);
+}
+
 /* The server stops while answers are owed: their connections end, and nothing is waited for. */
 static void server_stops(void **state)
 {
@@ -165,6 +195,7 @@ int main(void)
 		cmocka_unit_test(finished_in_one_batch),
 		cmocka_unit_test(pipelined),
 		cmocka_unit_test(client_leaves),
+		cmocka_unit_test(some_clients_leave),
 		cmocka_unit_test(server_stops),
 		cmocka_unit_test(server_stops_with_answers_on_their_way),
 	};

@@ -273,6 +273,55 @@ static void a_thousand_connections(void **state)
 	http_server_stop(s, 1000);
 }
 
+/* libmicrohttpd fetches 128 events at a time. When just so many clients wait for the one worker, and nothing else happens, all are answered. */
+static void exactly_as_many_as_are_fetched(void **state)
+{
+	(void)state;
+	enum { N = 128 };
+	int fds[N];
+	struct http_options o = fixture_options(&service);
+	o.workers = 1;
+	struct http_server *s = start(&o);
+	for (int i = 0; i < N; i++) {
+		fds[i] = dial(s);
+		say(fds[i], GET("/things/a"));
+		expect(fds[i], 200, NULL);
+	}
+	int busy = dial(s);
+	say(busy, GET("/slow"));
+	nap(100); /* the worker is in the handler */
+	for (int i = 0; i < N; i++)
+		say(fds[i], GET("/things/a"));
+	for (int i = 0; i < N; i++) {
+		expect(fds[i], 200, NULL);
+		close(fds[i]);
+	}
+	expect(busy, 204, NULL);
+	close(busy);
+	http_server_stop(s, 1000);
+}
+
+static void no_descriptors_left(void **state)
+{
+	(void)state;
+	struct http_options o = fixture_options(&service);
+	struct http_server *s = start(&o);
+	struct rlimit before, tight;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	int next = dup(0);
+	close(next);
+	tight = before;
+	tight.rlim_cur = (rlim_t)next + 1; /* our end of the connection, and none for theirs */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	int fd = dial(s);
+	say(fd, GET("/things/a"));
+	assert_int_equal(next_byte(fd, 300), -2);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	expect(fd, 200, "{\"name\":\"a\"}"); /* it waited, and was not lost */
+	close(fd);
+	http_server_stop(s, 1000);
+}
+
 /* ---- draining ---- */
 
 static void draining(void **state)
@@ -465,6 +514,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(writes_are_rationed, open_hub, close_hub),
 		cmocka_unit_test_setup_teardown(too_many_connections, open_hub, close_hub),
 		cmocka_unit_test_setup_teardown(a_thousand_connections, open_hub, close_hub),
+		cmocka_unit_test_setup_teardown(exactly_as_many_as_are_fetched, open_hub, close_hub),
+		cmocka_unit_test_setup_teardown(no_descriptors_left, open_hub, close_hub),
 		cmocka_unit_test_setup_teardown(draining, open_hub, close_hub),
 		cmocka_unit_test_setup_teardown(requests_while_draining, open_hub, close_hub),
 		cmocka_unit_test_setup_teardown(nothing_is_accepted_after, open_hub, close_hub),

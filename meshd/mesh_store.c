@@ -252,8 +252,8 @@ static bool put_node(struct mesh_state *s, const struct node_row *before, const 
 	if (n->status != before->status) {
 		if (!run(s, &SQL_NODE_STATUS, DB_ARGS(DB_TEXT(str_from(node_status_text(n->status))), DB_TEXT(n->id))))
 			return false;
-		/* A node that was just admitted has a whole timeout to send its first heartbeat. */
-		if (n->status == NODE_ACTIVE && !run(s, &SQL_LIVENESS_SEEN, DB_ARGS(DB_INT(s->now), DB_TEXT(n->id))))
+		/* A node that was just admitted has a whole timeout to send its first heartbeat; one that waits again has the whole time to be admitted. */
+		if (n->status != NODE_DENIED && !run(s, &SQL_LIVENESS_SEEN, DB_ARGS(DB_INT(s->now), DB_TEXT(n->id))))
 			return false;
 	}
 	/* A new registration speaks for the address: what an older heartbeat said of it is over. */

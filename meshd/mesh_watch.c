@@ -31,6 +31,7 @@ struct mesh_watch {
 	int64_t wall_offset;  /* wall - monotonic, at the last turn */
 	int64_t next_upkeep;  /* monotonic ms */
 	char history_at[65];  /* the node whose history was thinned last */
+	bool completed;       /* every node has its row in local_liveness */
 };
 
 /* What one write transaction of this thread does. */
@@ -66,6 +67,14 @@ static enum db_status run_forget(struct db_job *job, struct db_conn *c, struct e
 {
 	(void)job;
 	return db_run(c, &SQL_EVENTS_FORGET, DB_ARGS(DB_INT(EVENTS_KEEP)), NULL, err);
+}
+
+/* local_ tables may be emptied, or lost on the way from another database: every node has its row again, as if it had just been heard. */
+DB_SQL(SQL_COMPLETE, "INSERT INTO local_liveness (node_id, seen_at, heartbeat_time) SELECT n.id, CAST($1 AS BIGINT), 0 FROM nodes n"
+		     " WHERE NOT EXISTS (SELECT 1 FROM local_liveness l WHERE l.node_id = n.id) ON CONFLICT (node_id) DO NOTHING");
+static enum db_status run_complete(struct db_job *job, struct db_conn *c, struct error *err)
+{
+	return db_run(c, &SQL_COMPLETE, DB_ARGS(DB_INT(((struct watch_job *)job)->now)), NULL, err);
 }
 
 /* Older heartbeats: the first of each day stays. */
@@ -123,7 +132,9 @@ static bool call_offline(struct mesh_watch *w, int64_t now, struct error *err)
 	return true;
 }
 
-DB_SQL(SQL_EXPIRED, "SELECT id, public_key FROM nodes WHERE status = 'pending' AND registered_at < $1 ORDER BY id LIMIT $2");
+/* Nobody hears of a node that waits: it was seen last when it began to wait, by registering or by a reset. */
+DB_SQL(SQL_EXPIRED, "SELECT n.id, n.public_key FROM nodes n JOIN local_liveness l ON l.node_id = n.id WHERE n.status = 'pending' AND l.seen_at < $1"
+		    " ORDER BY n.id LIMIT $2");
 static bool expire_pending(struct mesh_watch *w, int64_t now, struct error *err)
 {
 	struct arena arena;
@@ -194,21 +205,26 @@ static bool thin_history(struct mesh_watch *w, int64_t now, struct error *err)
 
 static bool upkeep(struct mesh_watch *w, int64_t now, struct error *err)
 {
-	struct watch_job forget = {.now = now};
-	return expire_pending(w, now, err) && thin_history(w, now, err) && write_job(w, &forget, run_forget, err);
+	struct watch_job j = {.now = now};
+	if (!w->completed && !write_job(w, &j, run_complete, err))
+		return false;
+	w->completed = true;
+	return expire_pending(w, now, err) && thin_history(w, now, err) && write_job(w, &j, run_forget, err);
 }
 
 /* A jump either way: whoever could not be heard gets a whole timeout; after a jump back nobody was seen in the future. */
 static bool mind_the_clock(struct mesh_watch *w, int64_t now, struct error *err)
 {
 	int64_t offset = now - clock_mono_ms(), moved = offset - w->wall_offset;
+	if (moved <= -JUMP_MS || moved >= JUMP_MS) {
+		log_warn("the clock jumped", LOG_I("by_ms", moved));
+		begin_grace(w, "the clock jumped");
+		struct watch_job j = {.now = now};
+		if (!write_job(w, &j, run_clamp, err))
+			return false; /* the next turn sees the jump again */
+	}
 	w->wall_offset = offset;
-	if (moved > -JUMP_MS && moved < JUMP_MS)
-		return true;
-	log_warn("the clock jumped", LOG_I("by_ms", moved));
-	begin_grace(w, "the clock jumped");
-	struct watch_job j = {.now = now};
-	return write_job(w, &j, run_clamp, err);
+	return true;
 }
 
 static int64_t watch_turn(void *arg)

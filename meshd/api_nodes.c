@@ -134,8 +134,9 @@ static bool stream_next(void *ctx, struct buf *out, bool *failed)
 		}
 		if (nodes.count > 0) {
 			struct str last = list[nodes.count - 1].id;
-			memcpy(s->after, last.p, last.n);
-			s->after[last.n] = '\0';
+			*failed = last.n >= sizeof(s->after); /* no id is so long, unless somebody else wrote into the database */
+			if (!*failed)
+				memcpy(s->after, last.p, last.n + 1); /* arena copies end in NUL */
 		}
 		if (!more)
 			buf_puts(out, "]}");

@@ -2,7 +2,8 @@
 #include "wire/mesh.h"
 
 /* Refusals, by what a request goes through. Those that every route can give (malformed requests, 500, 503) are the server's to list. */
-#define BODY_ERRORS ERR_MALFORMED_JSON, ERR_DUPLICATE_KEY, ERR_MISSING_FIELD, ERR_MALFORMED_FIELD, ERR_MALFORMED_KEY, ERR_MALFORMED_SIGNATURE
+#define SIGNED_ERRORS ERR_MALFORMED_JSON, ERR_DUPLICATE_KEY, ERR_MISSING_FIELD, ERR_MALFORMED_FIELD, ERR_MALFORMED_SIGNATURE
+#define BODY_ERRORS SIGNED_ERRORS, ERR_MALFORMED_KEY
 #define WRITE_ERRORS BODY_ERRORS, ERR_OVERLOADED, ERR_STORAGE_FULL
 #define SOVEREIGN_ERRORS WRITE_ERRORS, ERR_NOT_SOVEREIGN, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_BAD_SIGNATURE, ERR_REPLAYED
 #define ERRORS(name, ...) static const enum error_code name[] = {__VA_ARGS__, ERR_COUNT}
@@ -10,8 +11,9 @@
 ERRORS(register_errors, WRITE_ERRORS, ERR_NOT_CANONICAL, ERR_WRONG_NETWORK, ERR_FULL_SIGNATURE_REQUIRED, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_BAD_SIGNATURE,
        ERR_INVITE_INVALID, ERR_REPLAYED, ERR_NODE_ID_TAKEN, ERR_KEY_IN_USE);
 ERRORS(decision_errors, SOVEREIGN_ERRORS, ERR_UNKNOWN_NODE, ERR_WRONG_STATE);
+ERRORS(remove_errors, SOVEREIGN_ERRORS, ERR_UNKNOWN_NODE);
 ERRORS(node_rotate_errors, WRITE_ERRORS, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_UNKNOWN_NODE, ERR_BAD_SIGNATURE, ERR_REPLAYED, ERR_WRONG_STATE, ERR_KEY_IN_USE, ERR_REFUSED);
-ERRORS(heartbeat_errors, WRITE_ERRORS, ERR_NOT_CANONICAL, ERR_UNKNOWN_NODE, ERR_NODE_NOT_ACTIVE, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_REPLAYED, ERR_BAD_SIGNATURE);
+ERRORS(heartbeat_errors, SIGNED_ERRORS, ERR_OVERLOADED, ERR_STORAGE_FULL, ERR_NOT_CANONICAL, ERR_UNKNOWN_NODE, ERR_NODE_NOT_ACTIVE, ERR_TIMESTAMP_OUT_OF_RANGE, ERR_REPLAYED, ERR_BAD_SIGNATURE);
 ERRORS(list_errors, ERR_MALFORMED_PARAMETER, ERR_MALFORMED_CURSOR);
 ERRORS(node_errors, ERR_UNKNOWN_NODE);
 ERRORS(history_errors, ERR_UNKNOWN_NODE, ERR_MALFORMED_PARAMETER, ERR_MALFORMED_CURSOR);
@@ -109,7 +111,7 @@ const struct http_route mesh_routes[] = {
 	      "Signed over heartbeat:<nodeId>:<timestamp>, or with `signed:\"full\"` over the canonical body less `signature`."),
 	WRITE("/approve/:id", api_approve, ACCESS_SOVEREIGN_SIGNED, mesh_decision_message, node_answers, decision_errors, "Admit a pending node", NULL),
 	WRITE("/deny/:id", api_deny, ACCESS_SOVEREIGN_SIGNED, mesh_decision_message, node_answers, decision_errors, "Deny a pending node", NULL),
-	WRITE("/remove/:id", api_remove, ACCESS_SOVEREIGN_SIGNED, mesh_decision_message, node_answers, decision_errors, "Remove a node", NULL),
+	WRITE("/remove/:id", api_remove, ACCESS_SOVEREIGN_SIGNED, mesh_decision_message, node_answers, remove_errors, "Remove a node", NULL),
 	WRITE("/reset/:id", api_reset, ACCESS_SOVEREIGN_SIGNED, mesh_decision_message, node_answers, decision_errors, "Reopen a denied registration", NULL),
 	READ("/sovereign", api_sovereigns, sovereigns_answers, NULL, NULL, "List sovereign keys", NULL),
 	WRITE("/sovereign/add", api_sovereign_add, ACCESS_SOVEREIGN_SIGNED, mesh_sovereign_add_message, sovereign_answers, add_errors, "Add a sovereign key",

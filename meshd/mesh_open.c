@@ -83,12 +83,8 @@ static enum db_status run_meta(struct db_job *job, struct db_conn *c, struct err
 {
 	struct meta_job *j = (struct meta_job *)job;
 	struct mesh *m = j->mesh;
-	bool has_network, has_key;
-	j->network = j->coordinator = STR_NONE;
-	enum db_status st = store_meta_get(c, "network", &m->arena, &j->network, &has_network, err);
-	if (st == DB_OK)
-		st = store_meta_get(c, "coordinator", &m->arena, &j->coordinator, &has_key, err);
-	if (st != DB_OK || !j->claim || has_network || has_key)
+	enum db_status st = store_meta_read(c, &m->arena, &j->network, &j->coordinator, err);
+	if (st != DB_OK || !j->claim || str_present(j->network) || str_present(j->coordinator))
 		return st;
 	j->network = m->config.network;
 	j->coordinator = m->coordinator_key;
@@ -232,11 +228,9 @@ bool mesh_bootstrap_sovereigns(struct mesh *m, const struct invocation *in, stru
 static bool read_meta(struct mesh *m, struct db_conn *c, struct error *err)
 {
 	struct str network, coordinator;
-	bool has_network, has_key;
-	if (store_meta_get(c, "network", &m->arena, &network, &has_network, err) != DB_OK ||
-	    store_meta_get(c, "coordinator", &m->arena, &coordinator, &has_key, err) != DB_OK)
+	if (store_meta_read(c, &m->arena, &network, &coordinator, err) != DB_OK)
 		return false;
-	if (!str_present(m->config.network) && has_network)
+	if (!str_present(m->config.network))
 		m->config.network = network;
 	if (!str_present(m->config.network))
 		return error_set(err, ERR_CORRUPT, "the database does not say which network it belongs to; name it with --network");
@@ -244,7 +238,7 @@ static bool read_meta(struct mesh *m, struct db_conn *c, struct error *err)
 	if (file_exists(key_path(m)))
 		return open_key(m, false, err);
 	struct ed25519_public key;
-	if (!has_key || !ed25519_public_from_text(coordinator, KEY_WRITTEN, &key, err))
+	if (!str_present(coordinator) || !ed25519_public_from_text(coordinator, KEY_WRITTEN, &key, err))
 		return error_set(err, ERR_CORRUPT, "the database does not say who its coordinator is; name the key file with --coordinator-key");
 	set_coordinator(m, &key);
 	return true;

@@ -281,6 +281,9 @@ static enum verdict_kind register_new(struct mesh_state *s, struct change *c, st
 		return failed(v);
 	if (was == FOUND && st->kind == STATEMENT_REGISTER_FULL && st->timestamp <= removed.not_before)
 		return refuse(v, error_set(&v->err, ERR_REPLAYED, "this registration is older than the node's removal"));
+	/* What an invite once admitted and a sovereign then removed is the sovereigns' to decide on: the old use of the invite could be shown again. */
+	if (was == FOUND && st->registration.invite)
+		return refuse(v, error_set(&v->err, ERR_INVITE_INVALID, "this key was removed or given up; an invite does not bring it back"));
 
 	struct node_row row = {.id = st->node_id,
 			       .public_key = st->public_key,

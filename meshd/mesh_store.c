@@ -36,7 +36,7 @@ DB_SQL(SQL_INVITE_PUT,
 DB_SQL(SQL_REMOVED, "SELECT public_key, node_id, not_before FROM removed WHERE public_key = $1");
 DB_SQL(SQL_REMOVED_PUT, "INSERT INTO removed (public_key, node_id, not_before) VALUES ($1, $2, $3)"
 			" ON CONFLICT (public_key) DO UPDATE SET node_id = excluded.node_id, not_before = excluded.not_before");
-DB_SQL(SQL_META_GET, "SELECT value FROM meta WHERE key = $1");
+DB_SQL(SQL_META, "SELECT key, value FROM meta");
 DB_SQL(SQL_META_SET, "INSERT INTO meta (key, value) VALUES ($1, $2)");
 
 static struct str copy_text(struct db_rows *rows, int column, struct arena *arena)
@@ -140,12 +140,6 @@ static bool read_removed(struct db_rows *rows, struct arena *arena, void *out)
 	*r = (struct removed_row){.public_key = copy_text(rows, 0, arena), .node_id = copy_text(rows, 1, arena), .not_before = db_int(rows, 2)};
 	return true;
 }
-static bool read_value(struct db_rows *rows, struct arena *arena, void *out)
-{
-	*(struct str *)out = copy_text(rows, 0, arena);
-	return true;
-}
-
 enum db_status store_node(struct db_conn *c, struct str id, struct arena *arena, struct node_row *out, bool *found, struct error *err)
 {
 	return one_row(c, &SQL_NODE_BY_ID, id, arena, read_node, out, found, err);
@@ -154,9 +148,20 @@ enum db_status store_sovereign(struct db_conn *c, struct str key, struct arena *
 {
 	return one_row(c, &SQL_SOVEREIGN, key, arena, read_sovereign, out, found, err);
 }
-enum db_status store_meta_get(struct db_conn *c, const char *key, struct arena *arena, struct str *value, bool *found, struct error *err)
+enum db_status store_meta_read(struct db_conn *c, struct arena *arena, struct str *network, struct str *coordinator, struct error *err)
 {
-	return one_row(c, &SQL_META_GET, str_from(key), arena, read_value, value, found, err);
+	struct db_rows *rows;
+	*network = *coordinator = STR_NONE;
+	enum db_status st = db_query(c, &SQL_META, DB_NO_ARGS, &rows, err);
+	if (st != DB_OK)
+		return st;
+	while (db_next(rows)) {
+		if (str_is(db_text(rows, 0), "network"))
+			*network = copy_text(rows, 1, arena);
+		else if (str_is(db_text(rows, 0), "coordinator"))
+			*coordinator = copy_text(rows, 1, arena);
+	}
+	return db_finish(rows, err);
 }
 enum db_status store_meta_set(struct db_conn *c, const char *key, struct str value, struct error *err)
 {

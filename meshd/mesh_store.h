@@ -32,8 +32,8 @@ void invite_row_read(struct db_rows *rows, struct arena *arena, struct invite_ro
 MUST_CHECK enum db_status store_node(struct db_conn *c, struct str id, struct arena *arena, struct node_row *out, bool *found, struct error *err);
 MUST_CHECK enum db_status store_sovereign(struct db_conn *c, struct str key, struct arena *arena, struct sovereign_row *out, bool *found, struct error *err);
 
-/* `meta`: the network's name and the coordinator's key, set once. *found: there is one; *value in the arena. */
-MUST_CHECK enum db_status store_meta_get(struct db_conn *c, const char *key, struct arena *arena, struct str *value, bool *found, struct error *err);
+/* `meta`: the network's name and the coordinator's key, set once; absent before. Both are read by one statement, so that they are of one moment. */
+MUST_CHECK enum db_status store_meta_read(struct db_conn *c, struct arena *arena, struct str *network, struct str *coordinator, struct error *err);
 MUST_CHECK enum db_status store_meta_set(struct db_conn *c, const char *key, struct str value, struct error *err);
 
 #endif

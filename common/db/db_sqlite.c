@@ -36,6 +36,9 @@ static enum db_status refused(struct error *err, enum db_status status, enum err
 static enum db_status io_failure(struct lite *c, const char *doing, struct error *err)
 {
 	int errnum = sqlite3_system_errno(c->db);
+	/* When the file of shared memory cannot grow, SQLite does not keep the system's reason; there is but one that is likely. */
+	if (sqlite3_extended_errcode(c->db) == SQLITE_IOERR_SHMSIZE)
+		errnum = ENOSPC;
 	/* EFBIG: the limit on the size of files of this process or file system. */
 	if (errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG)
 		return refused(err, DB_FULL, ERR_STORAGE_FULL, doing, strerror(errnum));

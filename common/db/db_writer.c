@@ -1,6 +1,6 @@
 /*
- * The writer: one thread that runs all jobs. While one commit is on its way to the disk the next group gathers in the queue by itself, so a lone job is committed
- * at once and a crowd shares its commits, without any timer.
+ * The writer: one thread that runs all jobs. While one commit is on its way to the disk the next group gathers in the queue by itself, and
+ * a crowd that keeps coming is let in for a moment longer. A lone job is committed at once.
  */
 #include "db_pool_inside.h"
 
@@ -16,6 +16,8 @@ enum {
 	GROUP_TRIES = 3, /* of a group that met a deadlock, before its jobs run alone */
 	SOLO_TRIES = 5,
 	RETRY_PAUSE_MS = 2, /* at most, before the first retry of a job; doubles */
+	GATHER_STEP_US = 200,
+	GATHER_MAX_US = 4000, /* what gathering may add to the time a job takes */
 };
 
 DB_SQL(sql_probe, "SELECT 1");
@@ -345,12 +347,35 @@ static bool wait_for_jobs(struct writer *w)
 	}
 }
 
+/*
+ * Under the lock, which is let go meanwhile. Those whose jobs ended together ask again within moments of each other. Commits that took the
+ * first few of them alone would cost each of them many times the work itself (docs/decisions.md), so while jobs keep coming, and fewer are
+ * here than last time, the group waits.
+ */
+static void gather(struct writer *w)
+{
+	struct db_pool *p = w->p;
+	size_t last = w->count, seen = 0;
+	int64_t end_ns = clock_mono_ns() + GATHER_MAX_US * 1000;
+	if (last < 2 || p->solo > 0)
+		return;
+	while (p->queued > seen && p->queued < last && !p->closing) {
+		int64_t until_ns = clock_mono_ns() + GATHER_STEP_US * 1000;
+		if (until_ns > end_ns)
+			return;
+		struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
+		seen = p->queued;
+		pthread_cond_timedwait(&p->to_writer, &p->lock, &until);
+	}
+}
+
 void *db_writer_main(void *pool)
 {
 	struct db_pool *p = pool;
 	struct writer w = {.p = p, .group = xcalloc(p->group_max, sizeof(struct db_job *))};
 	pthread_mutex_lock(&p->lock);
 	while (wait_for_jobs(&w)) {
+		gather(&w);
 		bool solo = p->solo > 0;
 		for (w.count = 0; p->first && w.count < (solo ? 1 : p->group_max);)
 			w.group[w.count++] = take_first(p);

@@ -25,6 +25,7 @@ struct mesh_config {
 	int64_t snapshot_ttl_ms;
 };
 
+struct mesh_hints;    /* mesh_hints.h: keys of nodes that send heartbeats */
 struct mesh_watch;    /* mesh_watch.h: offline detection and upkeep */
 struct mesh_feed;     /* mesh_feed.h: events to streams */
 struct mesh_snapshot_maker;
@@ -36,6 +37,7 @@ struct mesh {
 	struct ed25519_secret coordinator; /* wiped at stop */
 	struct str coordinator_key;       /* written form of its public key */
 	struct str origin;                /* "tana-mesh/<network>": the log's name, NUL-terminated */
+	struct mesh_hints *hints;
 	struct sse_hub *hub;
 	struct mesh_feed *feed;
 	struct mesh_watch *watch;

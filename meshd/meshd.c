@@ -19,6 +19,7 @@
 #include "mesh.h"
 #include "mesh_commands.h"
 #include "mesh_feed.h"
+#include "mesh_hints.h"
 #include "mesh_metrics.h"
 #include "mesh_snapshot.h"
 #include "mesh_watch.h"
@@ -58,6 +59,7 @@ static bool mesh_start(void *state, const struct invocation *in, struct http_opt
 	struct mesh *m = state;
 	if (!mesh_configure(m, in, err) || !mesh_open(m, err) || !mesh_bootstrap_sovereigns(m, in, err))
 		return false;
+	m->hints = mesh_hints_new();
 	m->hub = sse_hub_new(RING_EVENTS);
 	m->feed = mesh_feed_start(m, err);
 	if (!m->feed)
@@ -98,6 +100,7 @@ static void mesh_stop(void *state)
 	mesh_feed_stop(m->feed);
 	if (m->hub)
 		sse_hub_free(m->hub);
+	mesh_hints_free(m->hints);
 	mesh_close(m);
 }
 

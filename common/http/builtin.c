@@ -36,13 +36,14 @@ static JSON_MESSAGE(ready_message, "Ready", struct ready_document, ready_fields)
 
 struct info_document {
 	struct str service, version, commit;
-	int64_t uptime_seconds;
+	int64_t uptime_seconds, time;
 };
 static const struct json_field info_fields[] = {
 	F_TEXT(struct info_document, service, "service", JSON_REQUIRED, 0, "which service this is; its own fields follow"),
 	F_TEXT(struct info_document, version, "version", 0, 0, "of the build"),
 	F_TEXT(struct info_document, commit, "commit", 0, 0, "the build was made from"),
 	F_INT(struct info_document, uptime_seconds, "uptime_seconds", JSON_REQUIRED, 0, INT64_MAX, "since the server started"),
+	F_INT(struct info_document, time, "time", JSON_REQUIRED, 0, INT64_MAX, "the server's clock (ms), for those who sign timestamps to compare theirs with"),
 };
 static JSON_MESSAGE(info_message, "Info", struct info_document, info_fields);
 
@@ -97,6 +98,8 @@ static struct http_reply *get_info(struct http_request *r)
 	}
 	buf_puts(&body, ",\"uptime_seconds\":");
 	buf_put_int(&body, (clock_mono_ms() - r->server->started_ms) / 1000);
+	buf_puts(&body, ",\"time\":");
+	buf_put_int(&body, clock_wall_ms());
 	if (o->info)
 		o->info(o->ctx, &body);
 	return json_bytes(r, &body);

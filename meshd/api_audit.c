@@ -4,6 +4,37 @@
 #include "crypto/note.h"
 #include "mesh_log.h"
 
+/* Entries may be as large as a request's body: a page ends early when it has grown to PAGE_BYTES, and is read a few at a time. */
+enum { PAGE_BYTES = 1024 * 1024, READ_ENTRIES = 64 };
+
+static size_t entry_bytes(const struct mesh_audit_entry *e)
+{
+	return e->message.n + e->details.n;
+}
+
+static enum db_status read_entries(struct db_conn *c, int64_t from, size_t limit, struct arena *arena, struct mesh_audit *page, struct error *err)
+{
+	struct mesh_audit_entry *list = arena_zalloc(arena, limit + 1, sizeof(*list)); /* one more than the page shows whether there is a next one */
+	size_t count = 0, got = READ_ENTRIES, bytes = 0;
+	while (count <= limit && got == READ_ENTRIES) {
+		size_t room = limit + 1 - count;
+		enum db_status st = log_read(c, from, room < READ_ENTRIES ? (int64_t)room : READ_ENTRIES, arena, list + count, &got, err);
+		if (st != DB_OK)
+			return st;
+		for (size_t end = count + got; count < end && count <= limit; count++) {
+			if (bytes > PAGE_BYTES)
+				limit = count;
+			bytes += entry_bytes(&list[count]);
+		}
+		if (count > 0)
+			from = list[count - 1].index + 1;
+	}
+	*page = (struct mesh_audit){.entries = {list, count < limit ? count : limit}};
+	if (count > limit)
+		page->next_cursor = arena_printf(arena, "%" PRId64, list[limit - 1].index);
+	return DB_OK;
+}
+
 struct http_reply *api_audit(struct http_request *r)
 {
 	int64_t after, limit;
@@ -13,21 +44,13 @@ struct http_reply *api_audit(struct http_request *r)
 		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "`after` and `limit` are numbers");
 	if (!api_number_cursor(r, &after, &reply))
 		return reply;
-	struct mesh_audit_entry *list = arena_zalloc(http_arena(r), (size_t)limit + 1, sizeof(*list));
-	size_t count;
+	struct mesh_audit page;
 	struct db_conn *c = api_reader(r, &reply);
 	if (!c)
 		return reply;
-	enum db_status st = log_read(c, after + 1, limit + 1, http_arena(r), list, &count, &err);
+	enum db_status st = read_entries(c, after + 1, (size_t)limit, http_arena(r), &page, &err);
 	api_reader_done(r, c);
-	if (st != DB_OK)
-		return http_reply_error(r, &err);
-	struct mesh_audit page = {.entries = {list, count}};
-	if ((int64_t)count > limit) {
-		page.entries.count = (size_t)limit;
-		page.next_cursor = arena_printf(http_arena(r), "%" PRId64, list[limit - 1].index);
-	}
-	return http_reply_json(r, 200, &mesh_audit_message, &page);
+	return st == DB_OK ? http_reply_json(r, 200, &mesh_audit_message, &page) : http_reply_error(r, &err);
 }
 
 /* Reads from the tree in one snapshot, so that size and hashes belong together. */

@@ -7,6 +7,8 @@
 const struct option_row tana_options[] = {
 	{.name = "mesh-url", .type = OPTION_TEXT, .value = "URL", .fallback = "http://127.0.0.1:8190", .env = "MESH_URL",
 	 .doc = "The mesh coordinator. Not set anywhere: the one tana start runs, else the default."},
+	{.name = "t4-url", .type = OPTION_TEXT, .value = "URL", .fallback = "http://127.0.0.1:8180", .env = "T4_URL",
+	 .doc = "The content store. Not set anywhere: the one tana start runs, else the default."},
 	{.name = "network", .type = OPTION_TEXT, .value = "NAME",
 	 .doc = "The network that signatures are for. Not set: what the coordinator says."},
 	{.name = "chain", .type = OPTION_TEXT, .value = "NAME", .fallback = "local",
@@ -187,6 +189,55 @@ static const struct option_row config_show_options[] = {
 	END_OPTIONS,
 };
 
+/* Who signs a token. */
+#define OPTIONS_SIGNER                                                                                                                  \
+	OPTION_NODE_ID("Which node's service signs (default: that of the local t4, this machine's, or the only one)."),                  \
+		{.name = "service", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "TYPE",                                     \
+		 .doc = "Which of its services (default: ledger, or the only one)."},                                                    \
+		{.name = "key", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE",                                         \
+		 .doc = "Its key file (default: <nodeId>-<service>-key.json)."},                                                         \
+	{                                                                                                                                \
+		.name = "audience", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "NODE/SERVICE",                             \
+		.doc = "Which service is called (default: the t4 of the signing node)."                                                  \
+	}
+static const struct argument_row files_args[] = {
+	{.name = "file", .required = true, .repeated = true, .doc = "A file; - is standard input.", .complete = "file"}, END_ARGS};
+static const struct argument_row hashes_args[] = {{.name = "hash", .required = true, .repeated = true, .doc = "A content's SHA-256."}, END_ARGS};
+static const struct argument_row maybe_hashes_args[] = {
+	{.name = "hash", .repeated = true, .doc = "What to copy; - reads hashes from standard input. Without it: everything the source lists."}, END_ARGS};
+static const struct argument_row prefix_args[] = {{.name = "prefix", .doc = "Only hashes that begin so."}, END_ARGS};
+static const struct argument_row token_args[] = {{.name = "token", .doc = "The token; without it, or with -, from standard input."}, END_ARGS};
+static const struct option_row signer_options[] = {OPTIONS_SIGNER, END_OPTIONS};
+static const struct option_row content_get_options[] = {
+	{.name = "out", .letter = 'o', .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE",
+	 .doc = "Into this file, or this directory under its hash (default: standard output)."},
+	{.name = "force", .letter = 'f', .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Replace a file that is there."},
+	END_OPTIONS,
+};
+static const struct option_row content_sync_options[] = {
+	{.name = "from", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "URL", .doc = "The store to copy from."},
+	{.name = "from-node", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "ID",
+	 .doc = "Whose store that is, for the token that lists its contents (default: the signing node's)."},
+	{.name = "repair", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Fetch what is here too: damaged copies are replaced."},
+	OPTIONS_SIGNER,
+	END_OPTIONS,
+};
+static const struct option_row token_new_options[] = {
+	OPTIONS_SIGNER,
+	{.name = "scope", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY | OPTION_REPEATABLE, .value = "SCOPE",
+	 .doc = "What it is for: content:put, content:delete, content:list."},
+	{.name = "content", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "HASH", .doc = "Bind it to this content."},
+	{.name = "size", .type = OPTION_SIZE, .flags = OPTION_FLAG_ONLY, .value = "BYTES", .doc = "Bind it to this size."},
+	{.name = "lifetime", .type = OPTION_DURATION, .flags = OPTION_FLAG_ONLY, .value = "TIME", .fallback = "5m", .min = 1000, .max = 3600000,
+	 .doc = "For how long it is good."},
+	END_OPTIONS,
+};
+static const struct option_row token_inspect_options[] = {
+	{.name = "key", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "KEY",
+	 .doc = "Check it with this public key, or key file (default: the key that mesh knows)."},
+	END_OPTIONS,
+};
+
 const struct command tana_commands[] = {
 	{.path = "start", .options = start_options, .run = cmd_start, .summary = "Start a network on this machine.",
 	 .doc = "Starts each service, waits until it is ready, then starts the next. When one fails, the last lines of its log "
@@ -295,6 +346,39 @@ const struct command tana_commands[] = {
 		"not hold.\n\n"
 		"--json: {network, coordinator, size, root, sovereigns, continuesSize}; with --entry the entry.",
 	 .example = "tana mesh audit verify"},
+
+	{.path = "content put", .args = files_args, .options = signer_options, .run = cmd_content_put, .summary = "Store files; prints their hashes.",
+	 .doc = "The exit status is that of the first file that failed; the others are stored all the same.\n\n"
+		"--json: {\"content\":[{file, hash, size, stored}]}; stored is false for what was there already.",
+	 .example = "tana content put README.md"},
+	{.path = "content get", .args = hashes_args, .options = content_get_options, .run = cmd_content_get, .summary = "Fetch contents by their hashes.",
+	 .doc = "What comes is checked against its hash before it is written to standard output, or gets its name. A file that was cut short is kept as "
+		".NAME.HASH.part and goes on from there when the command is run again.\n\n"
+		"--json (with --out): {\"content\":[{hash, file, size, resumedAt}]}.",
+	 .example = "tana content get 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 --out hello.txt"},
+	{.path = "content has", .args = hashes_args, .run = cmd_content_has, .summary = "Is it stored?",
+	 .doc = "The exit status is 0 when all of them are there, else 1.\n\n--json: {\"content\":[{hash, there}]}.",
+	 .example = "tana content has 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"},
+	{.path = "content rm", .args = hashes_args, .options = signer_options, .run = cmd_content_rm, .summary = "Delete contents.",
+	 .doc = "--json: {\"deleted\":[hash]}.",
+	 .example = "tana content rm 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"},
+	{.path = "content ls", .args = prefix_args, .options = signer_options, .run = cmd_content_ls, .summary = "What is stored.",
+	 .doc = "Hash and bytes of each.\n\n--json: {hash, size} for each, one a line.", .example = "tana content ls 2cf2"},
+	{.path = "content sync", .args = maybe_hashes_args, .options = content_sync_options, .run = cmd_content_sync,
+	 .summary = "Copy from another node's store what is missing here.",
+	 .doc = "Each content is fetched, checked against its hash, and then stored here: the other store need not be trusted.\n\n"
+		"--json: {checked, copied, bytes, failed}.",
+	 .example = "tana content sync --from http://validator-2:8180 < hashes.txt -"},
+
+	{.path = "token new", .options = token_new_options, .run = cmd_token_new, .summary = "Make a service auth token.",
+	 .doc = "Signed with a service's key. Bound to a content and a size it is an upload grant, to be handed on.\n\n"
+		"--json: {token, kid, aud, scope?, content?, size?, exp}.",
+	 .example = "tana token new --node-id validator-1 --scope content:put --lifetime 1m"},
+	{.path = "token inspect", .args = token_args, .options = token_inspect_options, .run = cmd_token_inspect,
+	 .summary = "What a token says, and whether it holds.",
+	 .doc = "Judged as the service it is for would. The exit status is 0 when it holds, else 6.\n\n"
+		"--json: {iss, sub, aud, iat, exp, jti, scope?, content?, size?, valid, code?, problem?, keyFrom?}; valid is null when the key is not known.",
+	 .example = "tana token inspect < token.txt"},
 
 	{.path = "keys new", .args = kind_args, .options = keys_new_options, .run = cmd_keys_new, .summary = "Make a key.",
 	 .doc = "tana keys new sovereign | tana keys new node validator-1 | tana keys new service validator-1 t4. A key that is "

@@ -57,4 +57,14 @@ int cmd_new_user(struct invocation *in);
 int cmd_config_show(struct invocation *in);
 int cmd_config_check(struct invocation *in);
 
+/* cmd_content.c, cmd_content_sync.c, cmd_token.c */
+int cmd_content_put(struct invocation *in);
+int cmd_content_get(struct invocation *in);
+int cmd_content_has(struct invocation *in);
+int cmd_content_rm(struct invocation *in);
+int cmd_content_ls(struct invocation *in);
+int cmd_content_sync(struct invocation *in);
+int cmd_token_new(struct invocation *in);
+int cmd_token_inspect(struct invocation *in);
+
 #endif

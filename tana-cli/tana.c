@@ -31,7 +31,7 @@ static const struct program tana = {
 	.options = tana_options,
 	.commands = tana_commands,
 	.default_config = "/etc/tana/tana.conf",
-	.groups = "mesh=Who is in the network\nkeys=Your keys\nnew=New things\nconfig=What is set\n",
+	.groups = "mesh=Who is in the network\ncontent=Files by their hash\ntoken=Service auth tokens\nkeys=Your keys\nnew=New things\nconfig=What is set\n",
 	.user_file = user_file_offer,
 	.complete = user_complete,
 };

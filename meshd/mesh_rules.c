@@ -237,15 +237,21 @@ static bool same_registration(const struct node_row *a, const struct node_row *b
 	       str_equal(a->longitude, b->longitude) && str_equal(a->services, b->services);
 }
 
-/* The invite that a registration presents, if it is good for one more use. */
-static bool load_invite(struct mesh_state *s, const struct mesh_register *r, struct invite_row *invite, struct verdict *v)
+/*
+ * The invite that a registration presents, if it is good for one more use. Whom an invite once admitted and a sovereign then removed is the sovereigns' to decide on: the old use
+ * of the invite could be shown again.
+ */
+static bool load_invite(struct mesh_state *s, const struct mesh_statement *st, struct invite_row *invite, struct verdict *v)
 {
-	enum found f = s->ops->invite(s, r->invite->public_key, invite);
+	struct removed_row removed;
+	enum found was = s->ops->removed(s, st->public_key, &removed);
+	enum found f = was == STATE_FAILED ? STATE_FAILED : s->ops->invite(s, st->registration.invite->public_key, invite);
 	if (f == STATE_FAILED) {
 		failed(v);
 		return false;
 	}
 	const char *why = f == ABSENT                    ? "is not known"
+			  : was == FOUND                     ? "does not bring back a key that was removed or given up"
 			  : invite->revoked_at != 0          ? "was revoked"
 			  : invite->expires <= s->now        ? "has expired"
 			  : invite->used >= invite->uses     ? "is used up"
@@ -281,9 +287,6 @@ static enum verdict_kind register_new(struct mesh_state *s, struct change *c, st
 		return failed(v);
 	if (was == FOUND && st->kind == STATEMENT_REGISTER_FULL && st->timestamp <= removed.not_before)
 		return refuse(v, error_set(&v->err, ERR_REPLAYED, "this registration is older than the node's removal"));
-	/* What an invite once admitted and a sovereign then removed is the sovereigns' to decide on: the old use of the invite could be shown again. */
-	if (was == FOUND && st->registration.invite)
-		return refuse(v, error_set(&v->err, ERR_INVITE_INVALID, "this key was removed or given up; an invite does not bring it back"));
 
 	struct node_row row = {.id = st->node_id,
 			       .public_key = st->public_key,
@@ -295,7 +298,7 @@ static enum verdict_kind register_new(struct mesh_state *s, struct change *c, st
 	v->created = true;
 	if (st->registration.invite) {
 		struct invite_row invite;
-		if (!load_invite(s, &st->registration, &invite, v))
+		if (!load_invite(s, st, &invite, v))
 			return v->kind;
 		if (!use_invite(s, &invite, &row))
 			return failed(v);
@@ -327,7 +330,7 @@ static enum verdict_kind register_again(struct mesh_state *s, struct change *c, 
 	bool admitted_now = false;
 	if (st->registration.invite && before->status == NODE_PENDING) {
 		struct invite_row invite;
-		if (!load_invite(s, &st->registration, &invite, v))
+		if (!load_invite(s, st, &invite, v))
 			return v->kind;
 		if (!use_invite(s, &invite, &row))
 			return failed(v);

@@ -425,6 +425,25 @@ static void test_an_invite_does_not_lift_a_denial(void **state)
 	assert_true(node_named(w, "a")->status == NODE_DENIED && invite_of(w, I1)->used == 0);
 }
 
+static void test_an_invite_does_not_bring_back_what_was_removed(void **state)
+{
+	struct world *w = *state;
+	applies(w, invitation(w, S1, I1, 9, T0 + 5000, T0));
+	applies(w, REGISTRATION(w, .id = "a", .node = A, .timestamp = T0, .invite = I1));
+	applies(w, decision(w, MESH_REMOVE, S1, "a", A, T0 + 1));
+	w->now = T0 + 10;
+	refused(w, REGISTRATION(w, .id = "a", .node = A, .timestamp = T0 + 10, .invite = I1), ERR_INVITE_INVALID);
+	/* Nor by the way round: registering without it, and then showing it. */
+	applies(w, REGISTRATION(w, .id = "a", .node = A, .timestamp = T0 + 10));
+	refused(w, REGISTRATION(w, .id = "a", .node = A, .timestamp = T0 + 11, .invite = I1), ERR_INVITE_INVALID);
+	/* Nor for a key that was rotated away from, under another id. */
+	applies(w, REGISTRATION(w, .id = "b", .node = B, .timestamp = T0 + 10, .invite = I1));
+	applies(w, node_rotation(w, "b", B, key(3), T0 + 11));
+	refused(w, REGISTRATION(w, .id = "c", .node = B, .timestamp = T0 + 12, .invite = I1), ERR_INVITE_INVALID);
+	assert_int_equal(invite_of(w, I1)->used, 2);
+	applies(w, decision(w, MESH_APPROVE, S1, "a", A, T0 + 2));
+}
+
 /* The invite's signature is for one node and one key; the registration's signature does not stand in for it. */
 static void test_an_invite_use_is_for_one_node(void **state)
 {
@@ -616,6 +635,7 @@ int main(void)
 		CASE(test_rotating_a_sovereign_key),
 		CASE(test_invites),
 		CASE(test_an_invite_does_not_lift_a_denial),
+		CASE(test_an_invite_does_not_bring_back_what_was_removed),
 		CASE(test_an_invite_use_is_for_one_node),
 		CASE(test_expiry),
 		CASE(test_nobody_speaks_for_another_key),

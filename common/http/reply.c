@@ -137,7 +137,7 @@ struct http_reply *http_reply_error_extra(struct http_request *r, const struct e
 {
 	const char *code = error_code_text(err->code), *message = err->message, *hint = err->hint;
 	int status = error_code_status(err->code);
-	if (status == 500) {
+	if (status == 500 && err->code != ERR_CONTENT_CORRUPT) { /* which is about the client's own content, and says nothing else */
 		log_error("internal error", LOG_S("request_id", r->id), LOG_S("code", code), LOG_S("cause", message),
 			  LOG_S("hint", hint));
 		message = "something went wrong inside the service; its log has the cause under this request's id";
@@ -193,13 +193,18 @@ static bool tag_listed(struct str list, const char *tag)
 	return false;
 }
 
+bool http_client_has(const struct http_request *r, const char *etag)
+{
+	struct str wanted = http_header(r, "If-None-Match");
+	return str_present(wanted) && tag_listed(wanted, etag);
+}
+
 struct http_reply *http_reply_etag(struct http_request *r, struct http_reply *reply, const char *etag)
 {
 	bool quoted = etag[0] == '"' || strncmp(etag, "W/\"", 3) == 0;
 	struct str tag = arena_printf(&r->arena, quoted ? "%s" : "\"%s\"", etag);
-	struct str wanted = http_header(r, "If-None-Match");
 	(void)http_reply_header(reply, "ETag", tag.p);
-	if (reply->status != 200 || !str_present(wanted) || !tag_listed(wanted, tag.p))
+	if (reply->status != 200 || !http_client_has(r, tag.p))
 		return reply;
 	struct http_reply *unchanged = http_reply_empty(r, 304);
 	unchanged->headers = reply->headers;

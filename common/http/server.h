@@ -189,6 +189,8 @@ struct http_reply *http_reply_stream(struct http_request *r, int status, const c
 struct http_reply *http_reply_header(struct http_reply *reply, const char *name, const char *value);
 /* Entity tag for a 200: answers 304 instead when If-None-Match has it. Quotes are added when `etag` has none. */
 struct http_reply *http_reply_etag(struct http_request *r, struct http_reply *reply, const char *etag);
+/* Has the client this very representation (If-None-Match names the tag, given with quotes)? Then 304 is the answer. */
+bool http_client_has(const struct http_request *r, const char *etag);
 
 /* Deferred answers. Between http_reply_later and http_finish the request, its arena and its strings stay valid. http_finish may come
  * before http_reply_later returned to the server. Thread-safe. When the client went away meanwhile the reply is dropped silently. */

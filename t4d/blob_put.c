@@ -1,0 +1,164 @@
+/* Writing: a body becomes a file, hashed as it comes. What makes it durable and visible is blob_sync.c. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "blob_private.h"
+
+enum { LOOK_EVERY = 8 * 1024 * 1024 }; /* bytes written between two looks at the free space */
+
+/* ---- limits ---- */
+
+static bool too_large(const struct blob_store *s, struct error *err)
+{
+	return error_set(err, ERR_TOO_LARGE, "blobs here have at most %llu bytes", (unsigned long long)s->o.max_object_size);
+}
+
+/* Is there room for `more` bytes beside those that other puts announced? */
+static bool has_room(struct blob_store *s, uint64_t more, struct error *err)
+{
+	uint64_t free_bytes = blob_free_space(s), wanted;
+	if (!__builtin_add_overflow(atomic_load(&s->reserved), s->o.min_free_space, &wanted) &&
+	    !__builtin_add_overflow(wanted, more, &wanted) && wanted <= free_bytes)
+		return true;
+	error_set(err, ERR_STORAGE_FULL, "there is no room for it: %llu bytes are free, and %llu are kept free",
+		  (unsigned long long)free_bytes, (unsigned long long)s->o.min_free_space);
+	return error_hint(err, "reading goes on; the operator makes room or lowers --min-free-space");
+}
+
+static void unreserve(struct blob_put *p, uint64_t n)
+{
+	n = n < p->reserved ? n : p->reserved;
+	p->reserved -= n;
+	atomic_fetch_sub(&p->store->reserved, n);
+}
+
+/* ---- life ---- */
+
+static bool open_temporary(struct blob_put *p, struct error *err)
+{
+	struct blob_store *s = p->store;
+	if (s->nameless) {
+		p->fd = openat(s->tmp_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, BLOB_MODE);
+	} else {
+		(void)snprintf(p->name, sizeof(p->name), "put-%llu", (unsigned long long)atomic_fetch_add(&s->next_tmp, 1));
+		p->fd = openat(s->tmp_fd, p->name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, BLOB_MODE);
+	}
+	if (p->fd >= 0)
+		return true;
+	p->name[0] = '\0';
+	return store_errno(err, errno, "cannot begin a file for a blob");
+}
+
+struct blob_put *blob_put_begin(struct blob_store *s, const struct hash *h, int64_t announced, struct error *err)
+{
+	uint64_t size = announced > 0 ? (uint64_t)announced : 0;
+	if (!blob_store_writable(s, err))
+		return NULL;
+	if (size > s->o.max_object_size) {
+		too_large(s, err);
+		return NULL;
+	}
+	if (!has_room(s, size, err))
+		return NULL;
+	struct blob_put *p = xcalloc(1, sizeof(*p));
+	p->store = s;
+	p->hash = *h;
+	p->announced = announced < 0 ? -1 : announced;
+	p->reserved = size;
+	p->look_at = LOOK_EVERY;
+	p->fd = -1;
+	sha256_init(&p->state);
+	atomic_fetch_add(&s->reserved, size);
+	if (open_temporary(p, err))
+		return p;
+	put_free(p);
+	return NULL;
+}
+
+void put_free(struct blob_put *p)
+{
+	unreserve(p, p->reserved);
+	if (p->fd >= 0)
+		(void)close(p->fd);
+	if (p->name[0])
+		(void)unlinkat(p->store->tmp_fd, p->name, 0);
+	free(p);
+}
+
+void blob_put_abandon(struct blob_put *p)
+{
+	put_free(p);
+}
+
+uint64_t blob_put_written(const struct blob_put *p)
+{
+	return p->written;
+}
+
+/* ---- bytes ---- */
+
+static bool write_all(int fd, const char *data, size_t n, struct error *err)
+{
+	while (n > 0) {
+		ssize_t wrote = write(fd, data, n);
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0)
+			return store_errno(err, errno, "cannot write a blob");
+		data += wrote;
+		n -= (size_t)wrote;
+	}
+	return true;
+}
+
+static bool wrong_length(const struct blob_put *p, uint64_t n, struct error *err)
+{
+	return error_set(err, ERR_LENGTH_MISMATCH, "%lld bytes were announced and %s%llu came", (long long)p->announced,
+			 n > (uint64_t)p->announced ? "at least " : "", (unsigned long long)n);
+}
+
+bool blob_put_write(struct blob_put *p, const void *data, size_t n, struct error *err)
+{
+	uint64_t written = p->written + n;
+	if (written > p->store->o.max_object_size)
+		return too_large(p->store, err);
+	if (p->announced >= 0 && written > (uint64_t)p->announced)
+		return wrong_length(p, written, err);
+	if (written >= p->look_at) {
+		p->look_at = written + LOOK_EVERY;
+		if (!has_room(p->store, n, err))
+			return false;
+	}
+	sha256_update(&p->state, data, n);
+	if (!write_all(p->fd, data, n, err))
+		return false;
+	p->written = written;
+	unreserve(p, n);
+	return true;
+}
+
+bool blob_put_finish(struct blob_put *p, blob_done_fn *done, void *ctx, struct error *err)
+{
+	struct hash found;
+	bool ok = p->announced < 0 || p->written == (uint64_t)p->announced || wrong_length(p, p->written, err);
+	if (ok) {
+		sha256_final(&p->state, &found);
+		ok = hash_equal(&found, &p->hash) || error_set(err, ERR_HASH_MISMATCH, "the bytes have the hash %s", blob_name(&found).text);
+	}
+	if (!ok) {
+		put_free(p);
+		return false;
+	}
+	sync_put(p->store->sync, p, done, ctx);
+	return true;
+}
+
+void blob_delete(struct blob_store *s, const struct hash *h, blob_done_fn *done, void *ctx)
+{
+	sync_delete(s->sync, h, done, ctx);
+}

@@ -89,6 +89,11 @@ $B/unit/test_meshd_%: $B/obj/tests/unit/test_meshd_%.o $(MESHD_PARTS) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(MESHD_PARTS) $(LIB) -lcmocka $(PKG_LIBS)
+T4D_PARTS := $(filter-out $B/obj/t4d/t4d.o,$(t4d_OBJ))
+$B/unit/test_t4d_%: $B/obj/tests/unit/test_t4d_%.o $(T4D_PARTS) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(T4D_PARTS) $(LIB) -lcmocka $(PKG_LIBS)
 $B/unit/%: $B/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -120,7 +125,7 @@ fuzz: ## run the fuzz targets over their corpora (FUZZ_SECONDS=n: search on)
 CFLAGS += $(FUZZ_CFLAGS)
 
 # Static checks. A file is looked at again only when it, or a header it includes, has changed.
-LINT_SRC := $(wildcard common/*/*.c meshd/*.c tana-cli/*.c)
+LINT_SRC := $(wildcard common/*/*.c meshd/*.c t4d/*.c tana-cli/*.c)
 TIDY := $(LINT_SRC:%.c=$B/tidy/%.ok)
 $B/tidy/%.ok: %.c $B/obj/%.o .clang-tidy
 	@mkdir -p $(@D)
@@ -129,7 +134,7 @@ tidy: $(TIDY) ## clang-tidy over the sources
 cppcheck: ## cppcheck over the sources
 	@mkdir -p $B/cppcheck
 	cppcheck -q -j 2 --enable=warning,performance,portability --std=c11 --inline-suppr --error-exitcode=1 --suppressions-list=tests/lint/cppcheck.txt \
-		--cppcheck-build-dir=$B/cppcheck -Icommon -I. -D_GNU_SOURCE common meshd tana-cli
+		--cppcheck-build-dir=$B/cppcheck -Icommon -I. -D_GNU_SOURCE common meshd t4d tana-cli
 arrows: ## who may include whom
 	@tests/lint/arrows
 

@@ -122,6 +122,7 @@ static enum db_status run_jobs(struct db_conn *c, struct db_job **jobs, size_t c
 
 struct outcome {
 	enum db_status status;
+	bool begun;   /* the jobs had their chance */
 	bool unknown; /* the answer to COMMIT was lost */
 };
 
@@ -145,7 +146,8 @@ static struct outcome transact(struct writer *w, struct db_job **jobs, size_t co
 	struct outcome o = {0};
 	int64_t commit_ns = 0;
 	o.status = db_begin(c, DB_TXN_WRITE, err);
-	if (o.status == DB_OK) {
+	o.begun = o.status == DB_OK;
+	if (o.begun) {
 		error_set(err, ERR_INTERNAL, "a job failed without a reason");
 		o.status = alone ? jobs[0]->run(jobs[0], c, err) : run_jobs(c, jobs, count, err);
 		if (o.status != DB_OK) {
@@ -243,10 +245,11 @@ static void run_together(struct writer *w)
 	struct outcome o = transact(w, w->group, w->count, false, &err);
 	for (int attempt = 1; attempt < GROUP_TRIES && o.status == DB_RETRY; attempt++)
 		o = transact(w, w->group, w->count, false, &err);
-	if (o.status == DB_OK || o.unknown)
+	bool locked = !o.begun && o.status == DB_UNAVAILABLE && db_usable(w->conn);
+	if (o.status == DB_OK || o.unknown || locked)
 		end_rest(w, 0, o.status, &err);
 	else if (!db_usable(w->conn))
-		put_back(w, 0, true);
+		put_back(w, 0, o.begun);
 	else
 		run_one_by_one(w);
 }
@@ -266,7 +269,7 @@ static struct db_job *take_first(struct db_pool *p)
 	return job;
 }
 
-/* Under the lock, which is let go while `done` runs. Without a connection, jobs that have waited long enough are refused; at the end, all are. */
+/* Under the lock, which is let go while `done` runs. In trouble, jobs that have waited long enough are refused; at the end, all are. */
 static void refuse_impatient(struct writer *w)
 {
 	struct db_pool *p = w->p;
@@ -306,11 +309,12 @@ static void give_up_connection(struct writer *w)
 {
 	struct db_pool *p = w->p;
 	struct db_conn *c = w->conn;
+	struct error trouble = p->trouble;
 	w->conn = p->conn = NULL;
 	pthread_cond_signal(&p->to_keeper);
 	pthread_cond_broadcast(&p->probed);
 	pthread_mutex_unlock(&p->lock);
-	log_warn("the database connection was given up", LOG_S("error", p->trouble.message));
+	log_warn("the database connection was given up", LOG_S("error", trouble.message));
 	db_close(c);
 	pthread_mutex_lock(&p->lock);
 }
@@ -325,8 +329,11 @@ static bool wait_for_jobs(struct writer *w)
 		w->conn = p->conn;
 		if (w->conn && !db_usable(w->conn)) {
 			give_up_connection(w);
-		} else if (!w->conn) {
+			continue;
+		}
+		if (!p->well)
 			refuse_impatient(w);
+		if (!w->conn) {
 			if (p->closing && !p->first)
 				return false;
 			if (p->conn)

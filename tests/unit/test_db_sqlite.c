@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -164,6 +165,7 @@ static pid_t hold_lock(const struct fixture *f, int *release)
 	assert_int_equal(pipe2(to_child, O_CLOEXEC) | pipe2(from_child, O_CLOEXEC), 0);
 	pid_t child = fork();
 	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
 		struct error err;
 		struct db_conn *c;
 		if (db_open(f->url, DB_OPEN_EXISTING, "holder", &c, &err) != DB_OK || db_begin(c, DB_TXN_WRITE, &err) != DB_OK)
@@ -326,6 +328,7 @@ static pid_t start_writing(const struct fixture *f, int64_t first, int *promises
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	pid_t child = fork();
 	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
 		static struct reporter r[64];
 		struct db_pool *p = open_pool(f->url, QUEUE, GROUP, 1000);
 		struct error err;

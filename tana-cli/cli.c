@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon/daemon.h"
 #include "known.h"
@@ -116,6 +117,19 @@ bool cli_node_id(const char *text, struct str *out, struct error *err)
 	return mesh_node_id_valid(*out) ||
 	       error_set(err, ERR_USAGE, "'%s' is no node id: 1-%d of a-z 0-9 . _ -, beginning with a letter or digit.", text,
 			 MESH_NODE_ID_MAX);
+}
+
+const char *cli_machine_id(struct cli *c)
+{
+	char name[MESH_NODE_ID_MAX + 1] = "";
+	if (gethostname(name, sizeof name - 1) != 0 || !name[0])
+		return "node";
+	for (char *p = name; *p; p++) {
+		bool upper = *p >= 'A' && *p <= 'Z',
+		     fits = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '.' || *p == '-' || *p == '_';
+		*p = upper ? (char)(*p - 'A' + 'a') : fits ? *p : '-';
+	}
+	return arena_strdup(&c->arena, name[0] == '-' || name[0] == '.' || name[0] == '_' ? "node" : name);
 }
 
 static void on_signal(int number)

@@ -32,6 +32,9 @@ const char *cli_chain(const struct cli *c);
 /* ERR_USAGE unless the text is a node id. */
 MUST_CHECK bool cli_node_id(const char *text, struct str *out, struct error *err);
 
+/* The machine's name as a node id: lower case, what does not fit becomes '-'. */
+const char *cli_machine_id(struct cli *c);
+
 /* Set by SIGINT and SIGTERM once cli_catch_interrupts was called; commands that wait look at it. */
 extern volatile int cli_interrupted; /* the signal's number, or 0 */
 void cli_catch_interrupts(void);

@@ -61,20 +61,6 @@ static bool collect_services(struct cli *c, struct str node_id, struct json_list
 	return true;
 }
 
-/* The machine's name as a node id: lower case, what does not fit becomes '-'. */
-static const char *id_of_machine(struct cli *c)
-{
-	char name[MESH_NODE_ID_MAX + 1] = "";
-	if (gethostname(name, sizeof name - 1) != 0 || !name[0])
-		return "node";
-	for (char *p = name; *p; p++) {
-		bool upper = *p >= 'A' && *p <= 'Z',
-		     fits = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '.' || *p == '-' || *p == '_';
-		*p = upper ? (char)(*p - 'A' + 'a') : fits ? *p : '-';
-	}
-	return arena_strdup(&c->arena, name[0] == '-' || name[0] == '.' || name[0] == '_' ? "node" : name);
-}
-
 /* The node's key file, made when there is none: node-key-<id>.json, or without --node-id node-key.json, this machine's own. */
 static bool open_or_make_node_key(struct cli *c, const char **path, struct keyfile *k, bool *created, struct error *err)
 {
@@ -93,7 +79,7 @@ static bool open_or_make_node_key(struct cli *c, const char **path, struct keyfi
 		return error_set(err, ERR_KEY_FILE, "%s is not the key of node %s.", *path, named ? named : "any");
 	}
 	*created = true;
-	*k = (struct keyfile){.node_id = str_from(named ? named : id_of_machine(c))};
+	*k = (struct keyfile){.node_id = str_from(named ? named : cli_machine_id(c))};
 	return cli_node_id(k->node_id.p, &id, err) && keystore_create(*path, k, STR_NONE, err);
 }
 

@@ -102,16 +102,6 @@ static JSON_MESSAGE(status_row_message, "ServiceStatus", struct status_row, stat
 static const struct json_field status_list_rows[] = {F_LIST(struct status_list, services, "services", 0, 0, &status_row_message, "")};
 static JSON_MESSAGE(status_list_message, "Status", struct status_list, status_list_rows);
 
-static struct str version_at(struct cli *c, const char *url)
-{
-	struct error ignored;
-	struct mesh_about about = {0};
-	struct mesh_client *client = mesh_client_new(url, "tana", 2000, &ignored);
-	bool ok = client && mesh_client_about(client, &c->arena, &about, &ignored);
-	mesh_client_free(client);
-	return ok ? about.version : STR_NONE;
-}
-
 static struct status_row status_of(struct cli *c, const struct service *s)
 {
 	struct status_row row = {.service = str_from(s->name),
@@ -127,7 +117,7 @@ static struct status_row status_of(struct cli *c, const struct service *s)
 	row.pid = r.pid;
 	row.uptime_ms = process_age_ms((pid_t)r.pid);
 	row.url = r.url;
-	row.version = ready ? version_at(c, r.url.p) : STR_NONE;
+	row.version = ready ? service_version(c, r.url.p) : STR_NONE;
 	return row;
 }
 
@@ -186,7 +176,7 @@ static bool start(struct cli *c, struct error *err)
 		struct status_list list = gather_status(c, &ready);
 		json_print(&status_list_message, &list);
 	}
-	say(c, "See who is in the network: tana mesh list --all");
+	say(c, "See who is in the network: tana mesh list --all; store a file: tana content put FILE");
 	return true;
 }
 

@@ -61,6 +61,7 @@ static const struct option_row start_options[] = {
 	{.name = "postgres", .type = OPTION_TEXT, .flags = OPTION_SECRET, .value = "URL",
 	 .doc = "Keep data in PostgreSQL instead of in files."},
 	{.name = "mesh-listen", .type = OPTION_TEXT, .value = "HOST:PORT", .fallback = "127.0.0.1:8190", .doc = "Where mesh listens."},
+	{.name = "t4-listen", .type = OPTION_TEXT, .value = "HOST:PORT", .fallback = "127.0.0.1:8180", .doc = "Where t4 listens."},
 	{.name = "heartbeat-timeout", .type = OPTION_TEXT, .value = "TIME",
 	 .doc = "After this long without a heartbeat a node is offline (default: mesh's own, 5m)."},
 	{.name = "sovereign-key", .type = OPTION_TEXT, .flags = OPTION_REPEATABLE, .value = "KEY",

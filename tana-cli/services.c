@@ -25,6 +25,7 @@ static bool prepare_mesh(struct cli *c, const struct service *s, struct service_
 
 const struct service services[] = {
 	{.name = "mesh", .binary = "meshd", .listen_option = "mesh-listen", .prepare = prepare_mesh, .summary = "the node registry"},
+	{.name = "t4", .binary = "t4d", .listen_option = "t4-listen", .prepare = service_prepare_t4, .summary = "the content store"},
 	{0},
 };
 _Static_assert(ARRAY_LEN(services) <= SERVICES_MAX + 1, "SERVICES_MAX must count every row");
@@ -147,7 +148,7 @@ void service_argument(struct service_launch *l, const char *text)
 	l->argv[n] = text;
 }
 
-static void argument_pair(struct service_launch *l, const char *flag, const char *value)
+void service_argument_pair(struct service_launch *l, const char *flag, const char *value)
 {
 	service_argument(l, flag);
 	service_argument(l, value);
@@ -160,7 +161,7 @@ static bool prepare_sovereigns(struct cli *c, struct service_launch *l, struct e
 	struct keyfile k = {0};
 	size_t named = option_count(c->in, "sovereign-key");
 	for (size_t i = 0; i < named; i++)
-		argument_pair(l, "--sovereign-key", option_at(c->in, "sovereign-key", i));
+		service_argument_pair(l, "--sovereign-key", option_at(c->in, "sovereign-key", i));
 	if (named)
 		return true;
 	const char *path = path_sovereign_key(&c->arena);
@@ -181,7 +182,7 @@ static bool prepare_sovereigns(struct cli *c, struct service_launch *l, struct e
 	}
 	ed25519_public_to_text(&k.public_key, text);
 	keyfile_wipe(&k);
-	argument_pair(l, "--sovereign-key", arena_strdup(&c->arena, text));
+	service_argument_pair(l, "--sovereign-key", arena_strdup(&c->arena, text));
 	return true;
 }
 
@@ -191,14 +192,16 @@ static bool prepare_mesh(struct cli *c, const struct service *s, struct service_
 	const char *network = option_text(c->in, "network"), *timeout = option_text(c->in, "heartbeat-timeout");
 	if (!file_make_dirs(dir, 0700, err))
 		return false;
-	argument_pair(l, "--data", dir);
-	argument_pair(l, "--network", network ? network : cli_chain(c));
+	if (option_bool(c->in, "dev"))
+		service_argument(l, "--dev");
+	service_argument_pair(l, "--data", dir);
+	service_argument_pair(l, "--network", network ? network : cli_chain(c));
 	if (postgres) /* it may hold a password: not for ps */
 		l->environment[0] = arena_printf(&c->arena, "TANA_MESH_DB=%s", postgres).p;
 	else
-		argument_pair(l, "--db", arena_printf(&c->arena, "sqlite:%s/mesh.db", dir).p);
+		service_argument_pair(l, "--db", arena_printf(&c->arena, "sqlite:%s/mesh.db", dir).p);
 	if (timeout)
-		argument_pair(l, "--heartbeat-timeout", timeout);
+		service_argument_pair(l, "--heartbeat-timeout", timeout);
 	return prepare_sovereigns(c, l, err);
 }
 
@@ -237,9 +240,7 @@ bool service_plan(struct cli *c, const struct service *s, struct service_launch 
 	if (!binary || !address_free(c, s, listen_on, err))
 		return false;
 	service_argument(out, binary);
-	argument_pair(out, "--listen", listen_on);
-	if (option_bool(c->in, "dev"))
-		service_argument(out, "--dev");
+	service_argument_pair(out, "--listen", listen_on);
 	return s->prepare(c, s, out, err);
 }
 
@@ -305,22 +306,44 @@ bool service_spawn(struct cli *c, const struct service *s, const struct service_
 	return service_record_write(c, s->name, &r, err);
 }
 
-bool service_ready(const char *url, struct error *err)
+/* One GET with a short time limit; NULL body: not wanted. */
+static bool ask(const char *url, const char *path, struct buf *body, struct error *err)
 {
-	struct http_client_options o = {.base_url = url,
-					.user_agent = "tana",
-					.connect_timeout_ms = READY_TIMEOUT_MS,
-					.timeout_ms = READY_TIMEOUT_MS};
+	struct http_client_options o = {
+		.base_url = url, .user_agent = "tana", .connect_timeout_ms = READY_TIMEOUT_MS, .timeout_ms = READY_TIMEOUT_MS};
 	struct http_client *h = http_client_new(&o, err);
 	struct http_answer_in answer;
-	bool ok = h && http_call(h, "GET", "/ready", STR_NONE, &answer, err);
+	bool ok = h && http_call(h, "GET", path, STR_NONE, &answer, err);
 	if (ok) {
 		ok = answer.status == 200 || http_answer_error(&answer, err);
+		if (ok && body)
+			buf_put_str(body, buf_str(&answer.body));
 		http_answer_free(&answer);
 	}
-	if (h)
-		http_client_free(h);
+	http_client_free(h);
 	return ok;
+}
+
+bool service_ready(const char *url, struct error *err)
+{
+	return ask(url, "/ready", NULL, err);
+}
+
+struct info {
+	struct str version;
+};
+static const struct json_field info_rows[] = {F_TEXT(struct info, version, "version", 0, 0, "Its version.")};
+static JSON_MESSAGE(info_message, "ServiceInfo", struct info, info_rows);
+
+struct str service_version(struct cli *c, const char *url)
+{
+	struct buf body = {0};
+	struct info info = {.version = STR_NONE};
+	struct error ignored;
+	if (ask(url, "/info", &body, &ignored) && !json_read_text(buf_str(&body), &info_message, &info, &c->arena, &ignored))
+		info.version = STR_NONE;
+	buf_free(&body);
+	return info.version;
 }
 
 bool service_wait_ready(struct cli *c, const struct service *s, pid_t pid, int64_t timeout_ms, struct error *err)

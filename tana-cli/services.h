@@ -20,7 +20,7 @@ struct service {
 	const char *name;          /* "mesh": also the folder of its data, its log's name */
 	const char *binary;        /* "meshd" */
 	const char *listen_option; /* of `tana start`, e.g. "mesh-listen"; its default is the service's default address */
-	/* Adds its own flags to a launch that has binary, --listen and, under --dev, --dev. */
+	/* Adds its own flags to a launch that has binary and --listen. Those before it run already. */
 	bool (*prepare)(struct cli *c, const struct service *s, struct service_launch *launch, struct error *err);
 	const char *summary;
 };
@@ -30,6 +30,9 @@ size_t service_count(void);                            /* at most SERVICES_MAX *
 
 /* Appends one argument; too many are an invariant. */
 void service_argument(struct service_launch *l, const char *text);
+void service_argument_pair(struct service_launch *l, const char *flag, const char *value);
+/* service_t4.c */
+bool service_prepare_t4(struct cli *c, const struct service *s, struct service_launch *l, struct error *err);
 /* The launch `tana start`'s options ask for. */
 MUST_CHECK bool service_plan(struct cli *c, const struct service *s, struct service_launch *out, struct error *err);
 
@@ -56,6 +59,8 @@ MUST_CHECK bool service_spawn(struct cli *c, const struct service *s, const stru
 			      struct error *err);
 /* GET /ready, once, with a short time limit. */
 MUST_CHECK bool service_ready(const char *url, struct error *err);
+/* What it says of its version; absent when it does not. */
+struct str service_version(struct cli *c, const char *url);
 /* Waits until it is ready; ERR_UNAVAILABLE when the process ended, ERR_TIMED_OUT, ERR_INTERRUPTED. */
 MUST_CHECK bool service_wait_ready(struct cli *c, const struct service *s, pid_t pid, int64_t timeout_ms, struct error *err);
 /* SIGTERM, and waits. ERR_TIMED_OUT. Fine when it does not run. */

@@ -17,7 +17,7 @@ from tana_cli import free_port, wait_gone
 def me(user_factory):
     made = user_factory("me")
     made.port = free_port()
-    made.listen = ["--mesh-listen", f"127.0.0.1:{made.port}"]
+    made.listen = ["--mesh-listen", f"127.0.0.1:{made.port}", "--t4-listen", f"127.0.0.1:{free_port()}"]
     return made
 
 
@@ -35,7 +35,7 @@ def test_start_use_stop(me):
     me("mesh", "approve", "n1", "--yes").ok
     assert me("config", "show", "--origin", "--json").ok.json["settings"][0] == {"name": "mesh-url", "value": row["url"], "origin": "tana start"}
     assert "runs already" in me("start", "--dev", *me.listen).ok.out and service(me)["pid"] == row["pid"]
-    assert me("stop").ok.out == "Stopped mesh.\n"
+    assert me("stop").ok.out == "Stopped t4.\nStopped mesh.\n"
     assert me("status").expect(6) and service(me)["state"] == "stopped"
     assert me("stop").ok.out == "Nothing was running.\n" and me("stop", "--json").ok.json == {"stopped": 0}
     wait_gone(row["pid"])
@@ -116,7 +116,7 @@ def test_a_process_number_used_again_is_not_ours(me):
         time.sleep(0.02)
     record.write_text(json.dumps({**json.loads(record.read_text()), "pid": os.getpid()}))
     assert service(me)["state"] == "stopped"
-    assert me("stop").ok.out == "Nothing was running.\n"
+    assert me("stop").ok.out == "Stopped t4.\n"
     me("start", "--dev", *me.listen).ok
 
 
@@ -129,10 +129,10 @@ def test_starts_at_once_make_one_network(me):
 def test_logs_and_following_them_across_a_rotation(me):
     assert me("logs").expect(1).err.startswith("error: ")
     me("start", "--dev", *me.listen).ok
-    assert "listening" in me("logs").ok.out and len(me("logs", "-n", "1").ok.out.splitlines()) == 1
+    assert "listening" in me("logs").ok.out and len(me("logs", "mesh", "-n", "1").ok.out.splitlines()) == 1
     assert me("logs", "nonsense").expect(2)
     lines = [json.loads(line) for line in me("logs", "--json").ok.out.splitlines()]
-    assert {x["service"] for x in lines} == {"mesh"} and any("listening" in x["line"] for x in lines)
+    assert {x["service"] for x in lines} == {"mesh", "t4"} and any("listening" in x["line"] for x in lines)
     reader = me.start("logs", "mesh", "-f", "-n", "0")
     time.sleep(0.5)
     log = me.state / "local" / "logs" / "mesh.log"
@@ -151,7 +151,7 @@ def test_in_the_foreground_what_dies_is_started_again(me):
     first = service(me)["pid"]
     assert me("start", "--dev", *me.listen).expect(1).err.startswith("error: This chain runs in the foreground")
     os.kill(first, signal.SIGKILL)
-    front.wait_for(lambda f: "killed by signal 9" in f.err and f.err.count("listening") == 2)
+    front.wait_for(lambda f: "killed by signal 9" in f.err and f.err.count("listening") == 3)
     assert service(me)["pid"] != first
     assert me("stop").ok and front.process.wait(10 * PATIENCE) == 0
     assert service(me)["state"] == "stopped"

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,10 +114,20 @@ static void wait_for_work(struct worker *w)
 	}
 }
 
+/* sendfile has no flag against the signal for a peer that left; libmicrohttpd uses it only when it is told that this was seen to. */
+static void block_sigpipe(void)
+{
+	sigset_t set;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGPIPE);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void *worker_main(void *worker)
 {
 	struct worker *w = worker;
 	bool last = false;
+	block_sigpipe();
 	while (!last) { /* once more after it was told to end: for those who were woken before */
 		last = atomic_load(&w->ends);
 		if (!last)
@@ -163,7 +174,7 @@ static struct MHD_Daemon *start_mhd(struct http_server *s, struct worker *w)
 				MHD_OPTION_NOTIFY_CONNECTION, connection_notify, w, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
 				MHD_OPTION_CONNECTION_LIMIT, (unsigned)MHD_NO_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 				s->o.connection_memory, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((s->o.idle_timeout_ms + 999) / 1000),
-				MHD_OPTION_ARRAY, s->o.tls_cert ? tls : none, MHD_OPTION_END);
+				MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, s->o.tls_cert ? tls : none, MHD_OPTION_END);
 }
 
 static bool start_worker(struct http_server *s, struct worker *w, struct error *err)

@@ -30,7 +30,8 @@ static const enum error_code put_errors[] = {
 static const enum error_code delete_errors[] = {ERR_MALFORMED_HASH, ERR_UNAUTHENTICATED, ERR_TOKEN_INVALID,   ERR_TOKEN_EXPIRED,
 						ERR_SCOPE_MISSING,  ERR_TOKEN_BOUND,     ERR_NOT_ALLOWED,     ERR_UNKNOWN_CONTENT,
 						ERR_READ_ONLY,      ERR_COUNT};
-static const enum error_code missing_errors[] = {ERR_MALFORMED_HASH, ERR_COUNT};
+static const enum error_code missing_errors[] = {ERR_MALFORMED_JSON,  ERR_DUPLICATE_KEY,  ERR_MISSING_FIELD,
+						 ERR_MALFORMED_FIELD, ERR_MALFORMED_HASH, ERR_COUNT};
 static const enum error_code list_errors[] = {ERR_MALFORMED_CURSOR, ERR_UNAUTHENTICATED, ERR_TOKEN_INVALID, ERR_TOKEN_EXPIRED,
 					      ERR_SCOPE_MISSING,    ERR_NOT_ALLOWED,     ERR_COUNT};
 

@@ -356,17 +356,17 @@ static bool wait_for_jobs(struct writer *w)
 
 /*
  * Under the lock, which is let go meanwhile. Those whose jobs ended together ask again within moments of each other. Commits that took the
- * first few of them alone would cost each of them many times the work itself (docs/decisions.md), so while jobs keep coming, and fewer are
- * here than last time, the group waits.
+ * first few of them alone would cost each of them many times the work itself (docs/decisions.md), so while jobs keep coming the group
+ * waits. A job that comes alone, and after none or one alone, does not.
  */
 static void gather(struct writer *w)
 {
 	struct db_pool *p = w->p;
-	size_t last = w->count, seen = 0;
+	size_t seen = 0;
 	int64_t end_ns = clock_mono_ns() + GATHER_MAX_US * 1000;
-	if (last < 2 || p->solo > 0)
+	if ((w->count < 2 && p->queued < 2) || p->solo > 0)
 		return;
-	while (p->queued > seen && p->queued < last && !p->closing) {
+	while (p->queued > seen && p->queued < p->group_max && !p->closing) {
 		int64_t until_ns = clock_mono_ns() + GATHER_STEP_US * 1000;
 		if (until_ns > end_ns)
 			return;

@@ -1,9 +1,8 @@
-#include <inttypes.h>
-
 #include "api.h"
 #include "base/clock.h"
 #include "mesh_feed.h"
 #include "mesh_hints.h"
+#include "mesh_history.h"
 #include "mesh_liveness.h"
 #include "wire/mesh.h"
 
@@ -187,49 +186,7 @@ struct http_reply *api_heartbeat(struct http_request *r)
 }
 
 /* History */
-DB_SQL(SQL_HISTORY, "SELECT time, received_at, height, version, unhealthy FROM local_heartbeats WHERE node_id = $1 AND time > $2 ORDER BY time LIMIT $3");
 DB_SQL(SQL_EXISTS, "SELECT 1 FROM nodes WHERE id = $1");
-
-static struct json_list split_types(struct arena *arena, struct str text)
-{
-	struct str *types = arena_zalloc(arena, MESH_SERVICES_MAX, sizeof(*types));
-	size_t count = 0;
-	while (text.n > 0 && count < MESH_SERVICES_MAX) {
-		const char *blank = memchr(text.p, ' ', text.n);
-		size_t n = blank ? (size_t)(blank - text.p) : text.n;
-		types[count++] = arena_copy(arena, str_of(text.p, n));
-		text = str_of(text.p + n + (blank ? 1 : 0), text.n - n - (blank ? 1 : 0));
-	}
-	return (struct json_list){types, count};
-}
-
-static enum db_status read_history(struct db_conn *c, struct str id, int64_t after, int64_t limit, struct arena *arena, struct mesh_history *out,
-				   struct error *err)
-{
-	struct mesh_history_entry *list = arena_zalloc(arena, (size_t)limit, sizeof(*list));
-	struct db_rows *rows;
-	size_t count = 0;
-	bool more = false;
-	enum db_status st = db_query(c, &SQL_HISTORY, DB_ARGS(DB_TEXT(id), DB_INT(after), DB_INT(limit + 1)), &rows, err);
-	if (st != DB_OK)
-		return st;
-	while (db_next(rows)) {
-		more = (int64_t)count == limit;
-		if (more)
-			break;
-		list[count++] = (struct mesh_history_entry){
-			.timestamp = db_int(rows, 0),
-			.received_at = db_int(rows, 1),
-			.height = db_is_null(rows, 2) ? JSON_INT_ABSENT : db_int(rows, 2),
-			.version = arena_copy(arena, db_text(rows, 3)),
-			.unhealthy = split_types(arena, db_text(rows, 4)),
-		};
-	}
-	*out = (struct mesh_history){.heartbeats = {list, count}};
-	if (more)
-		out->next_cursor = arena_printf(arena, "%" PRId64, list[count - 1].timestamp);
-	return db_finish(rows, err);
-}
 
 static enum db_status node_exists(struct db_conn *c, struct str id, bool *exists, struct error *err)
 {
@@ -259,7 +216,7 @@ struct http_reply *api_history(struct http_request *r)
 	bool exists = false;
 	enum db_status st = node_exists(c, id, &exists, &err);
 	if (st == DB_OK && exists)
-		st = read_history(c, id, after, limit, http_arena(r), &history, &err);
+		st = history_read(c, id, after, limit, http_arena(r), &history, &err);
 	api_reader_done(r, c);
 	if (st != DB_OK)
 		return http_reply_error(r, &err);

@@ -2,7 +2,9 @@
 #include "mesh_hints.h"
 
 #include <pthread.h>
+#include <stdalign.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -10,27 +12,31 @@
 
 enum {
 	WAYS = 8,
-	SETS = 1 << 15, /* with 100,000 nodes one in a hundred has no place; memory that no node needs is never touched */
+	SETS = 1 << 15, /* with 100,000 nodes one in a hundred has no place */
 	LOCKS = 64,
 };
 
-/* Two nodes may share a tag: the signature tells. */
-struct slot {
-	uint64_t tag; /* 0: free */
-	struct mesh_hint hint;
+/* Two nodes may share a tag: the signature tells. The tags of a set are in one line of the processor's cache. */
+struct set {
+	alignas(64) uint64_t tags[WAYS]; /* 0: free */
+	struct mesh_hint hints[WAYS];
 };
 
 struct mesh_hints {
 	uint64_t seed;
 	pthread_mutex_t locks[LOCKS]; /* set i is guarded by locks[i % LOCKS] */
-	struct slot (*sets)[WAYS];
+	struct set *sets;
 };
 
 struct mesh_hints *mesh_hints_new(void)
 {
 	struct mesh_hints *h = xcalloc(1, sizeof(*h));
 	h->seed = random_u64();
-	h->sets = xcalloc(SETS, sizeof(*h->sets));
+	/* Fresh from the kernel: zeros, and no memory before it is used. */
+	void *sets = mmap(NULL, SETS * sizeof(struct set), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (sets == MAP_FAILED)
+		fatal("out of memory");
+	h->sets = sets;
 	for (size_t i = 0; i < LOCKS; i++)
 		invariant(pthread_mutex_init(&h->locks[i], NULL) == 0);
 	return h;
@@ -42,7 +48,7 @@ void mesh_hints_free(struct mesh_hints *h)
 		return;
 	for (size_t i = 0; i < LOCKS; i++)
 		pthread_mutex_destroy(&h->locks[i]);
-	free(h->sets);
+	munmap(h->sets, SETS * sizeof(struct set));
 	free(h);
 }
 
@@ -58,56 +64,64 @@ static uint64_t tag_of(const struct mesh_hints *h, struct str node_id)
 	return tag ? tag : 1;
 }
 
-/* Locks the set and finds the slot that has the tag; or NULL, with the set locked all the same. */
-static struct slot *lock_and_find(struct mesh_hints *h, uint64_t tag)
+static struct set *lock_set(struct mesh_hints *h, uint64_t tag)
 {
-	struct slot *set = h->sets[tag % SETS];
 	pthread_mutex_lock(&h->locks[tag % LOCKS]);
-	for (size_t i = 0; i < WAYS; i++)
-		if (set[i].tag == tag)
-			return &set[i];
-	return NULL;
+	return &h->sets[tag % SETS];
 }
 
-static void unlock(struct mesh_hints *h, uint64_t tag)
+static void unlock_set(struct mesh_hints *h, uint64_t tag)
 {
 	pthread_mutex_unlock(&h->locks[tag % LOCKS]);
+}
+
+/* WAYS: it has none. */
+static size_t find(const struct set *s, uint64_t tag)
+{
+	size_t i = 0;
+	while (i < WAYS && s->tags[i] != tag)
+		i++;
+	return i;
 }
 
 bool mesh_hint_get(struct mesh_hints *h, struct str node_id, struct mesh_hint *out)
 {
 	uint64_t tag = tag_of(h, node_id);
-	const struct slot *s = lock_and_find(h, tag);
-	if (s)
-		*out = s->hint;
-	unlock(h, tag);
-	return s != NULL;
+	const struct set *s = lock_set(h, tag);
+	size_t i = find(s, tag);
+	if (i < WAYS)
+		*out = s->hints[i];
+	unlock_set(h, tag);
+	return i < WAYS;
 }
 
-static struct slot *oldest(struct slot *set)
+static size_t oldest(const struct set *s)
 {
-	struct slot *old = &set[0];
-	for (size_t i = 0; i < WAYS && old->tag; i++)
-		if (!set[i].tag || set[i].hint.heartbeat_time < old->hint.heartbeat_time)
-			old = &set[i];
+	size_t old = 0;
+	for (size_t i = 0; i < WAYS && s->tags[old]; i++)
+		if (!s->tags[i] || s->hints[i].heartbeat_time < s->hints[old].heartbeat_time)
+			old = i;
 	return old;
 }
 
 void mesh_hint_put(struct mesh_hints *h, struct str node_id, const struct mesh_hint *hint)
 {
 	uint64_t tag = tag_of(h, node_id);
-	struct slot *s = lock_and_find(h, tag);
-	if (!s)
-		s = oldest(h->sets[tag % SETS]);
-	*s = (struct slot){.tag = tag, .hint = *hint};
-	unlock(h, tag);
+	struct set *s = lock_set(h, tag);
+	size_t i = find(s, tag);
+	if (i == WAYS)
+		i = oldest(s);
+	s->tags[i] = tag;
+	s->hints[i] = *hint;
+	unlock_set(h, tag);
 }
 
 void mesh_hint_drop(struct mesh_hints *h, struct str node_id)
 {
 	uint64_t tag = tag_of(h, node_id);
-	struct slot *s = lock_and_find(h, tag);
-	if (s)
-		*s = (struct slot){.tag = 0};
-	unlock(h, tag);
+	struct set *s = lock_set(h, tag);
+	size_t i = find(s, tag);
+	if (i < WAYS)
+		s->tags[i] = 0;
+	unlock_set(h, tag);
 }

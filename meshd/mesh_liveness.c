@@ -2,14 +2,14 @@
 
 #include "base/log.h"
 #include "mesh_change.h"
+#include "mesh_history.h"
 #include "mesh_store.h"
 
-/* An active node with this very key and an older last heartbeat; what is not reported stays. */
+/* An active node with this very key, an older last heartbeat and room for one more; what is not reported stays. */
 DB_SQL(SQL_BEAT, "UPDATE local_liveness SET seen_at = $1, last_heartbeat = $1, heartbeat_time = $2, ip = COALESCE($3, ip), health = COALESCE($4, health),"
-		 " height = COALESCE($5, height), version = COALESCE($6, version)"
-		 " WHERE node_id = $7 AND heartbeat_time < $2 AND EXISTS (SELECT 1 FROM nodes WHERE id = $7 AND public_key = $8 AND status = 'active')");
-DB_SQL(SQL_HISTORY, "INSERT INTO local_heartbeats (node_id, time, received_at, height, version, unhealthy) VALUES ($1, $2, $3, $4, $5, $6)"
-		    " ON CONFLICT (node_id, time) DO NOTHING");
+		 " height = COALESCE($5, height), version = COALESCE($6, version), recent = recent || $7, beats = beats + 1"
+		 " WHERE node_id = $8 AND heartbeat_time < $2 AND heartbeat_time >= $9 AND beats < " HISTORY_RECENT_FULL
+		 " AND EXISTS (SELECT 1 FROM nodes WHERE id = $8 AND public_key = $10 AND status = 'active')");
 DB_SQL(SQL_JUDGE, "SELECT " NODE_COLUMNS ", l.heartbeat_time, l.health FROM nodes n LEFT JOIN local_liveness l ON l.node_id = n.id WHERE n.id = $1");
 DB_SQL(SQL_ONLINE, "UPDATE nodes SET status = 'active' WHERE id = $1 AND status = 'offline'");
 DB_SQL(SQL_STALE, "SELECT n.id FROM local_liveness l JOIN nodes n ON n.id = l.node_id WHERE l.seen_at < $1 AND n.status = 'active' LIMIT $2");
@@ -17,14 +17,20 @@ DB_SQL(SQL_OFFLINE, "UPDATE nodes SET status = 'offline' WHERE id = $1 AND statu
 		    " AND EXISTS (SELECT 1 FROM local_liveness WHERE node_id = $1 AND seen_at < $2)");
 DB_SQL(SQL_CLAMP, "UPDATE local_liveness SET seen_at = $1 WHERE seen_at > $1");
 
-enum { BEAT_ARGS = 8, HISTORY_ARGS = 6, GROUP_MAX = 512 };
+enum { BEAT_ARGS = 10, GROUP_MAX = 512 };
 
 static struct db_value int_or_null(int64_t v)
 {
 	return v == JSON_INT_ABSENT ? DB_NULL : DB_INT(v);
 }
 
-static void beat_args(const struct heartbeat_job *j, struct db_value v[BEAT_ARGS])
+static int64_t history_cutoff(const struct heartbeat_job *j)
+{
+	return j->received_at - j->mesh->config.history_keep_ms;
+}
+
+/* `settled_before`: a history whose end is older is settled before it goes on. */
+static void beat_args(const struct heartbeat_job *j, int64_t settled_before, struct db_value v[BEAT_ARGS])
 {
 	v[0] = DB_INT(j->received_at);
 	v[1] = DB_INT(j->timestamp);
@@ -32,31 +38,20 @@ static void beat_args(const struct heartbeat_job *j, struct db_value v[BEAT_ARGS
 	v[3] = DB_TEXT(j->health);
 	v[4] = int_or_null(j->height);
 	v[5] = DB_TEXT(j->version);
-	v[6] = DB_TEXT(j->node_id);
-	v[7] = DB_TEXT(j->public_key);
-}
-
-static void history_args(const struct heartbeat_job *j, struct db_value v[HISTORY_ARGS])
-{
-	v[0] = DB_TEXT(j->node_id);
-	v[1] = DB_INT(j->timestamp);
-	v[2] = DB_INT(j->received_at);
-	v[3] = int_or_null(j->height);
-	v[4] = DB_TEXT(j->version);
-	v[5] = DB_TEXT(j->unhealthy);
+	v[6] = DB_TEXT(j->line);
+	v[7] = DB_TEXT(j->node_id);
+	v[8] = DB_INT(settled_before);
+	v[9] = DB_TEXT(j->public_key);
 }
 
 static enum db_status beat(struct heartbeat_job *j, struct db_conn *c, bool *taken, struct error *err)
 {
-	struct db_value v[BEAT_ARGS], h[HISTORY_ARGS];
+	struct db_value v[BEAT_ARGS];
 	int64_t changed = 0;
-	beat_args(j, v);
+	beat_args(j, 0, v);
 	enum db_status st = db_run(c, &SQL_BEAT, (struct db_args){v, BEAT_ARGS}, &changed, err);
 	*taken = changed > 0;
-	if (st != DB_OK || !*taken)
-		return st;
-	history_args(j, h);
-	return db_run(c, &SQL_HISTORY, (struct db_args){h, HISTORY_ARGS}, NULL, err);
+	return st;
 }
 
 static enum db_status judge_read(struct db_conn *c, struct str id, struct arena *arena, struct node_row *node, struct liveness *l, struct str *health,
@@ -183,7 +178,9 @@ static enum db_status run_alone(struct db_job *job, struct db_conn *c, struct er
 			return st;
 	}
 	bool taken;
-	st = beat(j, c, &taken, err);
+	st = history_settle(c, j->node_id, history_cutoff(j), err);
+	if (st == DB_OK)
+		st = beat(j, c, &taken, err);
 	if (st != DB_OK)
 		return st;
 	if (!taken) {
@@ -202,29 +199,20 @@ static void note_beat(void *ctx, size_t index, int64_t changed, struct db_rows *
 	jobs[index]->accepted = changed > 0;
 }
 
-/* Neighbours in one go: all updates, then the history of those that were taken; the others one by one. */
+/* Neighbours in one go; then, one by one, those that were not taken so. */
 static enum db_status run_group(struct db_job **list, size_t count, struct db_conn *c, struct error *err)
 {
 	struct heartbeat_job *jobs[GROUP_MAX];
 	struct db_value values[GROUP_MAX * BEAT_ARGS];
 	struct db_args args[GROUP_MAX];
 	for (size_t at = 0; at < count; at += GROUP_MAX) {
-		size_t n = count - at < GROUP_MAX ? count - at : GROUP_MAX, taken = 0;
+		size_t n = count - at < GROUP_MAX ? count - at : GROUP_MAX;
 		for (size_t i = 0; i < n; i++) {
 			jobs[i] = (struct heartbeat_job *)list[at + i];
-			beat_args(jobs[i], &values[i * BEAT_ARGS]);
+			beat_args(jobs[i], history_cutoff(jobs[i]), &values[i * BEAT_ARGS]);
 			args[i] = (struct db_args){&values[i * BEAT_ARGS], BEAT_ARGS};
 		}
 		enum db_status st = db_run_many(c, &SQL_BEAT, args, n, note_beat, jobs, err);
-		for (size_t i = 0; i < n; i++) {
-			if (!jobs[i]->accepted)
-				continue;
-			history_args(jobs[i], &values[taken * HISTORY_ARGS]);
-			args[taken] = (struct db_args){&values[taken * HISTORY_ARGS], HISTORY_ARGS};
-			taken++;
-		}
-		if (st == DB_OK && taken > 0)
-			st = db_run_many(c, &SQL_HISTORY, args, taken, NULL, NULL, err);
 		for (size_t i = 0; st == DB_OK && i < n; i++)
 			if (!jobs[i]->accepted)
 				st = run_alone(&jobs[i]->job, c, err);
@@ -236,6 +224,8 @@ static enum db_status run_group(struct db_job **list, size_t count, struct db_co
 
 void heartbeat_job_init(struct heartbeat_job *j)
 {
+	const struct history_beat b = {j->timestamp, j->received_at, j->height, j->version, j->unhealthy};
+	j->line = history_line(j->arena, &b);
 	j->job.run = run_alone;
 	/* What is reported unhealthy has to be compared with what was before. */
 	j->job.run_many = str_present(j->unhealthy) ? NULL : run_group;

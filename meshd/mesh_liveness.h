@@ -1,6 +1,7 @@
 /*
- * Heartbeats in SQL: the hot path. A plain heartbeat of an active node is one conditional update and one row of history, run together with its neighbours in the writer's
- * group (run_many). Everything else (offline coming back, services reported unhealthy, refusals decided late) takes the slow path, one row at a time.
+ * Heartbeats in SQL: the hot path. A plain heartbeat of an active node is one conditional update, run together with its neighbours in the
+ * writer's group (run_many). Everything else (offline coming back, services reported unhealthy, a history to settle, refusals decided
+ * late) takes the slow path, one row at a time.
  */
 #ifndef TANA_MESHD_MESH_LIVENESS_H
 #define TANA_MESHD_MESH_LIVENESS_H
@@ -20,11 +21,12 @@ struct heartbeat_job {
 	int64_t height;           /* JSON_INT_ABSENT: unchanged */
 	struct str health;        /* health_text's form; absent: nothing reported */
 	struct str unhealthy;     /* the types reported unhealthy, separated by blanks; absent: none */
+	struct str line;          /* heartbeat_job_init's: for the history */
 	/* Results of the last run. */
 	bool accepted, events;
 	struct error refusal;     /* when not accepted */
 };
-/* Fills the job's run functions; everything but job.done is the caller's to set before. */
+/* Fills the job's run functions and its line; everything else but job.done is the caller's to set before. */
 void heartbeat_job_init(struct heartbeat_job *j);
 
 /* What a reader needs to judge a heartbeat before its turn: node row and liveness. */

@@ -89,7 +89,9 @@ const struct db_migration mesh_migrations[] = {
 	" ip TEXT,"                                                                                                            \
 	" health TEXT,"                                                                                                        \
 	" height BIGINT,"                                                                                                      \
-	" version TEXT)" how ";"                                                                                               \
+	" version TEXT,"                                                                                                       \
+	" beats BIGINT NOT NULL DEFAULT 0," /* heartbeats in `recent`; may begin higher, so that nodes do not settle together */ \
+	" recent TEXT NOT NULL DEFAULT '')" how ";"                                                                                             \
 	"CREATE TABLE local_heartbeats ("                                                                                      \
 	" node_id TEXT NOT NULL,"                                                                                              \
 	" time BIGINT NOT NULL,"                                                                                               \

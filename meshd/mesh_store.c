@@ -1,6 +1,7 @@
 #include "mesh_store.h"
 
 #include "base/log.h"
+#include "mesh_history.h"
 
 DB_SQL(SQL_NODE_BY_ID, "SELECT " NODE_COLUMNS " FROM nodes n WHERE n.id = $1");
 DB_SQL(SQL_NODE_BY_KEY, "SELECT " NODE_COLUMNS " FROM nodes n WHERE n.public_key = $1");
@@ -15,7 +16,7 @@ DB_SQL(SQL_NODE_UPDATE,
        " rotations = $16 WHERE id = $17");
 DB_SQL(SQL_NODE_STATUS, "UPDATE nodes SET status = $1 WHERE id = $2");
 DB_SQL(SQL_NODE_DELETE, "DELETE FROM nodes WHERE id = $1");
-DB_SQL(SQL_LIVENESS_INSERT, "INSERT INTO local_liveness (node_id, seen_at, heartbeat_time) VALUES ($1, $2, 0)"
+DB_SQL(SQL_LIVENESS_INSERT, "INSERT INTO local_liveness (node_id, seen_at, heartbeat_time, beats) VALUES ($1, $2, 0, $3)"
 			    " ON CONFLICT (node_id) DO UPDATE SET seen_at = excluded.seen_at");
 DB_SQL(SQL_LIVENESS_SEEN, "UPDATE local_liveness SET seen_at = $1 WHERE node_id = $2");
 DB_SQL(SQL_LIVENESS_IP, "UPDATE local_liveness SET ip = NULL WHERE node_id = $1");
@@ -241,7 +242,7 @@ static bool insert_node(struct mesh_state *s, const struct node_row *n)
 			   DB_TEXT(n->longitude), DB_TEXT(n->services), DB_INT(n->registered_at), DB_INT(n->registration_time),
 			   int_or_null(n->approved_at, 0), DB_TEXT(n->approved_by), DB_TEXT(n->invite_key), DB_INT(n->registration_entry),
 			   int_or_null(n->admission_entry, NO_ENTRY), DB_TEXT(n->rotations))) &&
-	       run(s, &SQL_LIVENESS_INSERT, DB_ARGS(DB_TEXT(n->id), DB_INT(s->now)));
+	       run(s, &SQL_LIVENESS_INSERT, DB_ARGS(DB_TEXT(n->id), DB_INT(s->now), DB_INT(s->entry % HISTORY_RECENT_MAX)));
 }
 
 static bool put_node(struct mesh_state *s, const struct node_row *before, const struct node_row *n)

@@ -10,6 +10,7 @@
 #include "base/worker.h"
 #include "mesh_change.h"
 #include "mesh_feed.h"
+#include "mesh_history.h"
 #include "mesh_liveness.h"
 
 enum {
@@ -84,7 +85,9 @@ static enum db_status run_thin(struct db_job *job, struct db_conn *c, struct err
 {
 	struct watch_job *j = (struct watch_job *)job;
 	for (size_t i = 0; i < j->count; i++) {
-		enum db_status st = db_run(c, &SQL_THIN, DB_ARGS(DB_TEXT(j->ids[i]), DB_INT(j->cutoff), DB_INT(DAY_MS)), NULL, err);
+		enum db_status st = history_settle(c, j->ids[i], j->cutoff, err);
+		if (st == DB_OK)
+			st = db_run(c, &SQL_THIN, DB_ARGS(DB_TEXT(j->ids[i]), DB_INT(j->cutoff), DB_INT(DAY_MS)), NULL, err);
 		if (st != DB_OK)
 			return st;
 	}

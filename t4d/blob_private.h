@@ -2,8 +2,8 @@
  * What the store's files share: blob_store.c (opening, directories, free space), blob_read.c (checking, quarantine), blob_put.c (writing),
  * blob_sync.c (durability), blob_list.c (walking). The store's own; others see blob_store.h.
  *
- * Locks. A shard's lock is held while a name in it appears or goes and its counters follow, never during an fsync or a hash. Nothing
- * else is locked inside it.
+ * Locks. A shard's `lock` is held while a name in it appears or goes and its counters follow, never during an fsync or a hash. Nothing
+ * else is locked inside it, nor inside its `sync_lock`.
  */
 #ifndef TANA_T4D_BLOB_PRIVATE_H
 #define TANA_T4D_BLOB_PRIVATE_H
@@ -27,6 +27,8 @@ struct shard {
 	pthread_mutex_t lock;
 	bool counted;
 	int64_t objects, bytes; /* once counted */
+	pthread_mutex_t sync_lock; /* held during an fsync of the directory; guards the next */
+	int sync_failure;          /* errno of one that failed, ever; 0: none */
 };
 
 struct blob_store {

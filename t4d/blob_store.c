@@ -198,7 +198,7 @@ struct blob_store *blob_store_open(const struct blob_store_options *o, struct er
 	s->root_fd = s->tmp_fd = s->quarantine_fd = -1;
 	for (size_t i = 0; i < BLOB_SHARDS; i++) {
 		s->shards[i].fd = -1;
-		invariant(pthread_mutex_init(&s->shards[i].lock, NULL) == 0);
+		invariant(pthread_mutex_init(&s->shards[i].lock, NULL) == 0 && pthread_mutex_init(&s->shards[i].sync_lock, NULL) == 0);
 	}
 	invariant(pthread_mutex_init(&s->reason_lock, NULL) == 0);
 	s->verified = identity_set_new(o->remembered_max);
@@ -235,6 +235,7 @@ void blob_store_close(struct blob_store *s)
 	for (size_t i = 0; i < BLOB_SHARDS; i++) {
 		close_fd(s->shards[i].fd);
 		pthread_mutex_destroy(&s->shards[i].lock);
+		pthread_mutex_destroy(&s->shards[i].sync_lock);
 	}
 	close_fd(s->quarantine_fd);
 	close_fd(s->tmp_fd);

@@ -74,12 +74,16 @@ static void draw(void *ctx, int64_t done, int64_t total)
 		p->begun_at = done;
 	}
 	int64_t ms = now - p->begun_ms, full = done >= total ? BAR_WIDTH : done / (total / BAR_WIDTH + 1);
-	units_format_size(ms > 0 ? (int64_t)((double)(done - p->begun_at) * 1000 / (double)ms) : 0, speed);
 	units_format_size(total, size);
 	memset(bar, ' ', BAR_WIDTH);
 	memset(bar, '=', (size_t)full);
 	bar[BAR_WIDTH] = '\0';
-	fprintf(stderr, "\r%s [%s] %3d%% of %s, %s/s\033[K", p->name, bar, (int)((double)done * 100 / (double)total), size, speed);
+	fprintf(stderr, "\r%s [%s] %3d%% of %s", p->name, bar, (int)((double)done * 100 / (double)total), size);
+	if (ms >= REDRAW_MS) {
+		units_format_size((int64_t)((double)(done - p->begun_at) * 1000 / (double)ms), speed);
+		fprintf(stderr, ", %s/s", speed);
+	}
+	fputs("\033[K", stderr);
 	fflush(stderr);
 	p->drawn = true;
 	p->drawn_ms = now;

@@ -43,6 +43,8 @@ def check(done):
         r"^validator-2 +offline ",
         r"^log +verified: 5 entries of network local$",
         r"^snapshot +verified: ",
+        r"^[0-9a-f]{64}  README.md$",
+        r"^[0-9a-f]{64}  there$",
         r"^End it: scripts/demo stop$",
     ):
         assert re.search(line, done.stdout, re.M), f"no line {line}\n{done.stdout}\n{done.stderr}"

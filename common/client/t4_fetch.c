@@ -81,6 +81,25 @@ static bool restart(struct download *d, struct error *err)
 	return ftruncate(d->fd, 0) == 0 || error_errno(err, ERR_IO, errno, "cannot empty the file");
 }
 
+/* Reads the digits before `end`, and steps over it. */
+static bool read_number(const char **p, char end, int64_t *out)
+{
+	const char *stop = strchr(*p, end);
+	if (!stop || !str_to_int64(str_of(*p, (size_t)(stop - *p)), out) || *out < 0)
+		return false;
+	*p = stop + (end != '\0');
+	return true;
+}
+
+/* "bytes 5-9/10" (RFC 9110, 14.4) */
+static bool read_content_range(const char *p, int64_t *first, int64_t *last, int64_t *whole)
+{
+	if (strncmp(p, "bytes ", 6) != 0)
+		return false;
+	p += 6;
+	return read_number(&p, '-', first) && read_number(&p, '/', last) && read_number(&p, '\0', whole);
+}
+
 /* What the answer's header says of where its bytes belong. */
 static bool download_head(void *ctx, const struct http_answer_in *a, struct error *err)
 {
@@ -90,7 +109,7 @@ static bool download_head(void *ctx, const struct http_answer_in *a, struct erro
 	if (a->length < 0)
 		return error_set(err, ERR_BAD_ANSWER, "%s does not say how large the content is.", d->c->url);
 	if (a->status == 206) {
-		if (sscanf(a->content_range, "bytes %" SCNd64 "-%" SCNd64 "/%" SCNd64, &first, &last, &whole) != 3 || first != d->at || last + 1 != whole)
+		if (!read_content_range(a->content_range, &first, &last, &whole) || first != d->at || last + 1 != whole)
 			return error_set(err, ERR_BAD_ANSWER, "%s sends another part of the content than it was asked for.", d->c->url);
 		d->total = whole;
 		return true;

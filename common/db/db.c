@@ -35,14 +35,14 @@ static const struct db_driver *driver_of(enum db_kind kind)
 
 bool db_url_display(const char *url, char *out, size_t size)
 {
-	enum db_kind kind;
+	enum db_kind kind = DB_SQLITE;
 	struct error ignored;
 	return db_url_kind(url, &kind, &ignored) && driver_of(kind)->display(url, out, size);
 }
 
 enum db_status db_open(const char *url, enum db_open_how how, const char *name, struct db_conn **out, struct error *err)
 {
-	enum db_kind kind;
+	enum db_kind kind = DB_SQLITE;
 	*out = NULL;
 	if (!db_url_kind(url, &kind, err))
 		return DB_BROKEN;

@@ -205,7 +205,7 @@ static int64_t rows_changed(PGresult *r)
 
 static enum db_status pg_run(struct db_conn *conn, const struct db_sql *sql, struct db_args args, int64_t *changed, struct error *err)
 {
-	PGresult *r;
+	PGresult *r = NULL;
 	enum db_status status = execute((struct pg *)conn, sql, args, &r, err);
 	if (status != DB_OK)
 		return status;
@@ -217,7 +217,7 @@ static enum db_status pg_run(struct db_conn *conn, const struct db_sql *sql, str
 
 static enum db_status pg_query(struct db_conn *conn, const struct db_sql *sql, struct db_args args, struct db_rows **rows, struct error *err)
 {
-	PGresult *r;
+	PGresult *r = NULL;
 	enum db_status status = execute((struct pg *)conn, sql, args, &r, err);
 	return status == DB_OK ? pg_rows_new((struct pg *)conn, r, rows, err) : status;
 }

@@ -195,7 +195,7 @@ static bool sync_folder_of(const char *path, struct error *err)
 	char *folder = xstrdup(path);
 	char *slash = strrchr(folder, '/');
 	if (!slash)
-		strcpy(folder, ".");
+		memcpy(folder, ".", 2);
 	else
 		slash[slash == folder] = '\0';
 	bool ok = sync_path(folder, O_RDONLY | O_DIRECTORY, err);

@@ -216,10 +216,11 @@ static bool in_time(const struct sat *t, int64_t now_s, struct error *err)
 bool sat_check(struct str token, struct str node_id, struct str service, int64_t now_s, sat_key_fn *key, void *ctx, struct sat *out, struct arena *arena,
 	       struct error *err)
 {
-	struct str signing_input;
-	struct ed25519_signature signature;
-	struct ed25519_public public_key;
+	struct str signing_input = STR_NONE;
+	struct ed25519_signature signature = {{0}};
+	struct ed25519_public public_key = {{0}};
 
+	*out = (struct sat){.size = 0};
 	if (!sat_parse(token, out, &signing_input, &signature, arena, err))
 		return false;
 	if (!audience_is(out, node_id, service))

@@ -163,9 +163,9 @@ static bool split(struct str token, struct str parts[3])
 
 bool sat_parse(struct str token, struct sat *out, struct str *signing_input, struct ed25519_signature *signature, struct arena *arena, struct error *err)
 {
-	struct str parts[3], node_id, service;
-	struct header header;
-	struct claims claims;
+	struct str parts[3], node_id = STR_NONE, service = STR_NONE;
+	struct header header = {.crit = STR_NONE};
+	struct claims claims = {.size = JSON_INT_ABSENT};
 
 	if (!str_present(token) || token.n > SAT_TEXT_MAX || !split(token, parts))
 		return invalid(err, "it has not the form of one (header.claims.signature)");
@@ -192,7 +192,7 @@ bool sat_parse(struct str token, struct sat *out, struct str *signing_input, str
 /* The bare service name is taken only from the same node: otherwise a token for one node's t4 would open every other's. */
 static bool audience_is(const struct sat *t, struct str node_id, struct str service)
 {
-	struct str to_node, to_service;
+	struct str to_node = STR_NONE, to_service = STR_NONE;
 	if (!party_parse(t->audience, &to_node, &to_service))
 		return str_equal(t->audience, service) && str_equal(t->node_id, node_id);
 	return str_equal(to_node, node_id) && str_equal(to_service, service);

@@ -107,5 +107,10 @@ const struct db_migration mesh_migrations[] = {
 						"ALTER TABLE local_liveness ALTER COLUMN node_id TYPE TEXT COLLATE \"C\";"
 						"ALTER TABLE local_liveness SET (fillfactor = 50);",
 	},
+	{
+		/* Every snapshot carries the changes of sovereign keys: they are few among the entries. */
+		.name = "0002 changes of keys",
+		.sql = "CREATE INDEX audit_log_of_keys ON audit_log (idx) WHERE outcome = 'ok';",
+	},
 };
 const size_t mesh_migration_count = ARRAY_LEN(mesh_migrations);

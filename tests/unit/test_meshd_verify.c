@@ -284,6 +284,26 @@ static void test_somebody_elses_log(void **state)
 	stored_end(&s);
 }
 
+static void test_registries_of_earlier_versions(void **state)
+{
+	const struct fixture *f = *state;
+	for (size_t version = 1; version < mesh_migration_count; version++) {
+		struct error err = {0};
+		struct stored s;
+		struct db_pool_options o = {.url = f->url, .name = "test", .readers = 1, .queue_max = 10, .group_max = 1, .patience_ms = 1000};
+		struct db_pool *older = db_pool_open(&o, mesh_migrations, version, &err);
+		if (!older)
+			fail_msg("%s", err.message);
+		db_pool_close(older);
+		begin(&s, state);
+		clean(&s);
+		stored_end(&s);
+		fixture_remove(state);
+		assert_int_equal(fixture_make(state), 0);
+		f = *state;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +316,7 @@ int main(void)
 		DB_CASE(test_old_words),
 		DB_CASE(test_times_and_places_out_of_this_world),
 		DB_CASE(test_somebody_elses_log),
+		DB_CASE(test_registries_of_earlier_versions),
 	};
 	struct error err;
 	if (!quiet_log() || !crypto_start(&err))

@@ -25,7 +25,7 @@ struct claims {
 /* "<nodeId>/<service>" taken apart; both forms checked. */
 static bool party_parse(struct str s, struct str *node_id, struct str *service)
 {
-	const char *slash = s.n <= PARTY_MAX ? memchr(s.p, '/', s.n) : NULL;
+	const char *slash = str_present(s) && s.n <= PARTY_MAX ? memchr(s.p, '/', s.n) : NULL;
 	if (!slash)
 		return false;
 	*node_id = str_of(s.p, (size_t)(slash - s.p));

@@ -203,8 +203,8 @@ static struct http_reply *put_piece(struct http_request *r, const void *p, size_
 	if (!blob_put_write(u->put, p, n, &err))
 		return refuse(r, &err);
 	/* A chunked body may outgrow what the token is bound to; that it falls short shows at the end. */
-	if (u->token.has_size && blob_put_written(u->put) > (uint64_t)u->token.size &&
-	    !sat_fits_content(&u->token, &u->hash, (int64_t)blob_put_written(u->put), &err))
+	if (u->token.has_size && blob_put_taken(u->put) > (uint64_t)u->token.size &&
+	    !sat_fits_content(&u->token, &u->hash, (int64_t)blob_put_taken(u->put), &err))
 		return refuse(r, &err);
 	return NULL;
 }
@@ -232,7 +232,7 @@ struct http_reply *api_put(struct http_request *r)
 	struct upload *u = http_state(r);
 	struct http_reply *later = http_reply_later(r);
 	struct error err;
-	if (!sat_fits_content(&u->token, &u->hash, (int64_t)blob_put_written(u->put), &err)) {
+	if (!sat_fits_content(&u->token, &u->hash, (int64_t)blob_put_taken(u->put), &err)) {
 		put_abandon(r);
 		return refuse(r, &err);
 	}

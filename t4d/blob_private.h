@@ -18,6 +18,7 @@
 enum {
 	BLOB_MODE = 0600,
 	DIRECTORY_MODE = 0700,
+	BLOB_PAGE = 4096,       /* bytes: the page of the file cache on most machines */
 	HASH_PIECE = 64 * 1024, /* bytes read at once for hashing: fits a core's cache */
 	TMP_NAME_SIZE = 48
 };
@@ -86,11 +87,13 @@ struct blob_put {
 	struct blob_store *store;
 	struct hash hash;
 	int64_t announced;     /* -1: not known */
-	uint64_t written, reserved;
-	uint64_t look_at;      /* free space is looked at again when so much is written */
+	uint64_t taken, reserved; /* bytes that came; bytes announced that did not yet */
+	uint64_t look_at;      /* free space is looked at again when so much was taken */
 	int fd;
 	char name[TMP_NAME_SIZE]; /* in tmp; "": it has none */
 	struct sha256_state state;
+	size_t rest_len;
+	unsigned char rest[BLOB_PAGE]; /* the end of what came, less than a page: written with what follows, so that no page is written twice */
 };
 /* Closes and frees; the file goes unless it was linked into place. */
 void put_free(struct blob_put *p);

@@ -3,13 +3,17 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "blob_private.h"
 
-enum { LOOK_EVERY = 8 * 1024 * 1024 }; /* bytes written between two looks at the free space */
+enum {
+	LOOK_EVERY = 8 * 1024 * 1024, /* bytes taken between two looks at the free space */
+	WRITE_MAX = 64 * 1024         /* bytes of one write: for larger ones the kernel looks for larger runs of free memory, which can cost more than it saves */
+};
 
 /* ---- limits ---- */
 
@@ -95,25 +99,69 @@ void blob_put_abandon(struct blob_put *p)
 	put_free(p);
 }
 
-uint64_t blob_put_written(const struct blob_put *p)
+uint64_t blob_put_taken(const struct blob_put *p)
 {
-	return p->written;
+	return p->taken;
 }
 
 /* ---- bytes ---- */
 
-static bool write_all(int fd, const char *data, size_t n, struct error *err)
+static bool write_all(int fd, struct iovec *parts, int count, struct error *err)
 {
-	while (n > 0) {
-		ssize_t wrote = write(fd, data, n);
-		if (wrote < 0 && errno == EINTR)
+	while (count > 0) {
+		ssize_t n = writev(fd, parts, count);
+		if (n < 0 && errno == EINTR)
 			continue;
-		if (wrote < 0)
+		if (n < 0)
 			return store_errno(err, errno, "cannot write a blob");
-		data += wrote;
-		n -= (size_t)wrote;
+		for (; count > 0 && (size_t)n >= parts->iov_len; parts++, count--)
+			n -= (ssize_t)parts->iov_len;
+		if (count > 0) {
+			parts->iov_base = (char *)parts->iov_base + n;
+			parts->iov_len -= (size_t)n;
+		}
 	}
 	return true;
+}
+
+/* What was kept before and the data, together whole pages, in writes of WRITE_MAX at most. */
+static bool write_pages(struct blob_put *p, const unsigned char *data, size_t n, struct error *err)
+{
+	while (n > 0) {
+		size_t room = WRITE_MAX - p->rest_len, now = n < room ? n : room;
+		union {
+			const unsigned char *in;
+			void *out;
+		} next = {.in = data}; /* writev takes no const, and does not write there */
+		struct iovec parts[2] = {{p->rest, p->rest_len}, {next.out, now}};
+		if (!write_all(p->fd, parts, 2, err))
+			return false;
+		p->rest_len = 0;
+		data += now;
+		n -= now;
+	}
+	return true;
+}
+
+/* Whole pages are written, the remainder is kept. */
+static bool take(struct blob_put *p, const unsigned char *data, size_t n, struct error *err)
+{
+	size_t left = (p->rest_len + n) % BLOB_PAGE;
+	if (p->rest_len + n >= BLOB_PAGE) {
+		if (!write_pages(p, data, n - left, err))
+			return false;
+		data += n - left;
+		n = left;
+	}
+	memcpy(p->rest + p->rest_len, data, n);
+	p->rest_len += n;
+	return true;
+}
+
+static bool write_rest(struct blob_put *p, struct error *err)
+{
+	struct iovec part = {p->rest, p->rest_len};
+	return p->rest_len == 0 || write_all(p->fd, &part, 1, err);
 }
 
 static bool wrong_length(const struct blob_put *p, uint64_t n, struct error *err)
@@ -124,20 +172,20 @@ static bool wrong_length(const struct blob_put *p, uint64_t n, struct error *err
 
 bool blob_put_write(struct blob_put *p, const void *data, size_t n, struct error *err)
 {
-	uint64_t written = p->written + n;
-	if (written > p->store->o.max_object_size)
+	uint64_t taken = p->taken + n;
+	if (taken > p->store->o.max_object_size)
 		return too_large(p->store, err);
-	if (p->announced >= 0 && written > (uint64_t)p->announced)
-		return wrong_length(p, written, err);
-	if (written >= p->look_at) {
-		p->look_at = written + LOOK_EVERY;
+	if (p->announced >= 0 && taken > (uint64_t)p->announced)
+		return wrong_length(p, taken, err);
+	if (taken >= p->look_at) {
+		p->look_at = taken + LOOK_EVERY;
 		if (!has_room(p->store, n, err))
 			return false;
 	}
 	sha256_update(&p->state, data, n);
-	if (!write_all(p->fd, data, n, err))
+	if (!take(p, data, n, err))
 		return false;
-	p->written = written;
+	p->taken = taken;
 	unreserve(p, n);
 	return true;
 }
@@ -145,12 +193,12 @@ bool blob_put_write(struct blob_put *p, const void *data, size_t n, struct error
 bool blob_put_finish(struct blob_put *p, blob_done_fn *done, void *ctx, struct error *err)
 {
 	struct hash found;
-	bool ok = p->announced < 0 || p->written == (uint64_t)p->announced || wrong_length(p, p->written, err);
+	bool ok = p->announced < 0 || p->taken == (uint64_t)p->announced || wrong_length(p, p->taken, err);
 	if (ok) {
 		sha256_final(&p->state, &found);
 		ok = hash_equal(&found, &p->hash) || error_set(err, ERR_HASH_MISMATCH, "the bytes have the hash %s", blob_name(&found).text);
 	}
-	if (!ok) {
+	if (!ok || !write_rest(p, err)) {
 		put_free(p);
 		return false;
 	}

@@ -84,7 +84,7 @@ struct blob_put;
 MUST_CHECK struct blob_put *blob_put_begin(struct blob_store *s, const struct hash *h, int64_t announced, struct error *err);
 /* Hashes and writes. False: only blob_put_abandon may follow. ERR_TOO_LARGE, ERR_LENGTH_MISMATCH, ERR_STORAGE_FULL, ERR_IO. */
 MUST_CHECK bool blob_put_write(struct blob_put *p, const void *data, size_t n, struct error *err);
-uint64_t blob_put_written(const struct blob_put *p);
+uint64_t blob_put_taken(const struct blob_put *p);
 void blob_put_abandon(struct blob_put *p);
 /*
  * The outcome of a change, on a sync thread, once: err NULL when it is durable. changed false: the blob was there, verified, before. The

@@ -101,7 +101,7 @@ static void look_first(struct round *r)
 		}
 		if (!c->put)
 			continue;
-		c->size = c->put->written;
+		c->size = c->put->taken;
 		find_same(r, i);
 		if (!c->same && blob_exists(r->store, &c->hash, NULL) && !store_has_verified(r->store, &c->hash, &c->there, &err))
 			(void)fail(c, &err);
@@ -147,7 +147,7 @@ static int link_file(struct blob_store *s, struct blob_put *p)
 	pthread_mutex_lock(&d->lock);
 	rc = linkat(from, path, d->fd, name.text, flags) == 0 ? 0 : errno;
 	if (rc == 0)
-		shard_changed(d, 1, p->written);
+		shard_changed(d, 1, p->taken);
 	pthread_mutex_unlock(&d->lock);
 	return rc;
 }
@@ -369,7 +369,7 @@ static void hand_over(struct lane *l, const struct change *change)
 void sync_put(struct sync *y, struct blob_put *p, blob_done_fn *done, void *ctx)
 {
 	struct change c = {.hash = p->hash, .put = p, .done = done, .ctx = ctx};
-	hand_over(p->written < LARGE_BYTES ? &y->small : &y->large, &c);
+	hand_over(p->taken < LARGE_BYTES ? &y->small : &y->large, &c);
 }
 
 void sync_delete(struct sync *y, const struct hash *h, blob_done_fn *done, void *ctx)

@@ -18,7 +18,7 @@
 
 enum {
 	JOB_THREADS = 4,
-	CONNECTION_MEMORY = 128 * 1024 /* bytes: an upload's pieces come in half of it, and only what is used is touched */
+	CONNECTION_MEMORY = 256 * 1024 /* bytes: an upload's pieces come in half of it, and only what is used is touched */
 };
 
 static bool t4_ready(void *ctx, struct error *err)

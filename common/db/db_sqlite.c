@@ -33,7 +33,7 @@ static enum db_status refused(struct error *err, enum db_status status, enum err
 	return status;
 }
 
-static enum db_status io_failure(struct lite *c, const char *doing, struct error *err)
+static enum db_status io_failure(struct lite *c, const char *doing, enum error_code code, struct error *err)
 {
 	int errnum = sqlite3_system_errno(c->db);
 	/* When the file of shared memory cannot grow, SQLite does not keep the system's reason; there is but one that is likely. */
@@ -43,7 +43,7 @@ static enum db_status io_failure(struct lite *c, const char *doing, struct error
 	if (errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG)
 		return refused(err, DB_FULL, ERR_STORAGE_FULL, doing, strerror(errnum));
 	c->head.usable = false;
-	error_set(err, ERR_IO, "%s the database: %s (%s)", doing, sqlite3_errmsg(c->db), errnum ? strerror(errnum) : "no system error");
+	error_set(err, code, "%s %s: %s (%s)", doing, c->path, sqlite3_errmsg(c->db), errnum ? strerror(errnum) : "no system error");
 	return DB_UNAVAILABLE;
 }
 
@@ -66,11 +66,9 @@ enum db_status lite_failure(struct lite *c, const char *doing, struct error *err
 	case SQLITE_FULL:
 		return refused(err, DB_FULL, ERR_STORAGE_FULL, doing, "no space left");
 	case SQLITE_IOERR:
-		return io_failure(c, doing, err);
+		return io_failure(c, doing, ERR_IO, err);
 	case SQLITE_CANTOPEN:
-		c->head.usable = false;
-		error_errno(err, ERR_UNAVAILABLE, sqlite3_system_errno(c->db), "%s %s: it cannot be opened", doing, c->path);
-		return DB_UNAVAILABLE;
+		return io_failure(c, doing, ERR_UNAVAILABLE, err);
 	case SQLITE_READONLY:
 		if (c->read_only)
 			return refused(err, DB_BROKEN, ERR_INTERNAL, doing, "this connection only reads");

@@ -12,6 +12,7 @@ struct lite {
 	sqlite3 *db;
 	char *path;
 	bool read_only;
+	int checkpointed_at; /* frames in the log when it was last copied into the database */
 	struct db_statements statements;
 };
 

@@ -19,6 +19,10 @@
 enum {
 	BUSY_TIMEOUT_MS = 5000, /* how long to wait for another process's lock */
 	BUSY_PAUSE_MS = 10,
+	/* The log is copied into the database each time it grew by so many pages (of 4 KiB), and at four times as many even when readers are in the way. */
+	CHECKPOINT_PAGES = 8000,
+	RESTART_PAGES = 4 * CHECKPOINT_PAGES,
+	RESTART_WAIT_MS = 100,
 };
 
 /*
@@ -28,9 +32,10 @@ enum {
 static const char settings[] = "PRAGMA synchronous = FULL;"
 			       "PRAGMA foreign_keys = ON;"
 			       "PRAGMA temp_store = MEMORY;"
-			       "PRAGMA cache_size = -8192;"             /* KiB, filled as needed */
-			       "PRAGMA wal_autocheckpoint = 8000;"      /* pages: 32 MB */
 			       "PRAGMA journal_size_limit = 67108864;"; /* bytes the log keeps of what a long reader made it grow to */
+/* KiB, filled as needed. A reader's cache is void after each write of another connection: it serves within a statement. */
+static const char writer_cache[] = "PRAGMA cache_size = -8192";
+static const char reader_cache[] = "PRAGMA cache_size = -2048";
 
 static void forward_log(void *unused, int code, const char *message)
 {
@@ -114,6 +119,28 @@ static enum db_status use_write_ahead_log(struct lite *c, struct error *err)
 	}
 }
 
+/*
+ * After each commit. Copying stops at what the oldest reader still sees, and the log only starts over when nobody reads from it; with readers that overlap for
+ * ever it would grow for ever. So a long log waits a moment for those who read from it: new ones read from the database file alone. Failing here costs nothing
+ * but time: the log has it all, and the next attempt comes.
+ */
+static int after_commit(void *conn, sqlite3 *db, const char *name, int frames)
+{
+	struct lite *c = conn;
+	if (frames < c->checkpointed_at) /* it has started over */
+		c->checkpointed_at = 0;
+	if (frames - c->checkpointed_at < CHECKPOINT_PAGES)
+		return SQLITE_OK;
+	c->checkpointed_at = frames;
+	bool restart = frames >= RESTART_PAGES;
+	if (restart)
+		sqlite3_busy_timeout(db, RESTART_WAIT_MS);
+	sqlite3_wal_checkpoint_v2(db, name, restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (restart)
+		sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
+	return SQLITE_OK;
+}
+
 static enum db_status set_up(struct lite *c, struct error *err)
 {
 	sqlite3_extended_result_codes(c->db, 1);
@@ -127,7 +154,12 @@ static enum db_status set_up(struct lite *c, struct error *err)
 	enum db_status status = pragma(c, "SELECT COUNT(*) FROM sqlite_schema", err);
 	if (status == DB_OK && !c->read_only)
 		status = use_write_ahead_log(c, err);
-	return status == DB_OK ? pragma(c, settings, err) : status;
+	if (status == DB_OK)
+		status = pragma(c, settings, err);
+	if (status == DB_OK)
+		status = pragma(c, c->read_only ? reader_cache : writer_cache, err);
+	sqlite3_wal_hook(c->db, after_commit, c);
+	return status;
 }
 
 /* PATH is a path, whatever it looks like: SQLite gives names that begin with ':' or "file:" a meaning of their own. */

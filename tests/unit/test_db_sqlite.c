@@ -427,6 +427,75 @@ static void a_file_taken_away_is_noticed_and_not_made_anew(void **state)
 	db_pool_close(p);
 }
 
+struct watcher {
+	struct db_pool *p;
+	sem_t *turn, *other;
+	atomic_bool *stop;
+	size_t failures;
+};
+
+/* Holds each snapshot until the other watcher has a newer one, so that the log is never without a reader. */
+static void *watches(void *arg)
+{
+	struct watcher *w = arg;
+	struct error err;
+	DB_SQL(sql_look, "SELECT MAX(id) FROM journal");
+	struct db_conn *c = db_pool_reader(w->p, &err);
+	bool ok = c != NULL;
+	for (wait_for(w->turn, 1); ok && !atomic_load(w->stop); wait_for(w->turn, 1)) {
+		db_rollback(c);
+		ok = db_begin(c, DB_TXN_SNAPSHOT, &err) == DB_OK && db_run(c, &sql_look, DB_NO_ARGS, NULL, &err) == DB_OK;
+		sleep_ms(2);
+		sem_post(w->other);
+	}
+	sem_post(w->other);
+	if (c)
+		db_pool_release(w->p, c);
+	w->failures += !ok;
+	return NULL;
+}
+
+static void the_log_does_not_grow_for_ever(void **state)
+{
+	enum { GROUPS = 60, ROW = 64 * 1024, LOG_MAX = 200 << 20 };
+	struct fixture *f = *state;
+	char log_name[600];
+	struct stat st;
+	atomic_bool stop = false;
+	sem_t ended, turns[2];
+	snprintf(log_name, sizeof(log_name), "%s-wal", path_of(f));
+	struct db_pool *p = open_pool(f->url, QUEUE, GROUP, 1000);
+	struct watcher watchers[2];
+	pthread_t threads[2];
+	sem_init(&ended, 0, 0);
+	for (int i = 0; i < 2; i++)
+		sem_init(&turns[i], 0, i == 0);
+	for (int i = 0; i < 2; i++) {
+		watchers[i] = (struct watcher){.p = p, .turn = &turns[i], .other = &turns[1 - i], .stop = &stop};
+		assert_int_equal(pthread_create(&threads[i], NULL, watches, &watchers[i]), 0);
+	}
+	off_t largest = 0;
+	for (int i = 0; i < GROUPS; i++) {
+		struct entry *e = make_entries(GROUP, i * GROUP, &ended);
+		for (size_t k = 0; k < GROUP; k++) {
+			e[k].filler = ROW;
+			submit(p, &e[k]);
+		}
+		wait_for(&ended, GROUP);
+		free(e);
+		if (stat(log_name, &st) == 0 && st.st_size > largest)
+			largest = st.st_size;
+	}
+	atomic_store(&stop, true);
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(watchers[i].failures, 0);
+	}
+	db_pool_close(p);
+	assert_in_range(largest, 1 << 20, LOG_MAX);
+	assert_int_equal(journal_count(f->url, "1 = 1"), GROUPS * GROUP);
+}
+
 static void parameters_are_in_order_of_first_use(void **state)
 {
 	struct db_conn *c = open_db(*state);
@@ -491,6 +560,7 @@ int main(void)
 		DB_CASE(a_full_disk_is_told_and_survived),
 		DB_CASE(what_was_promised_survives_kill_9),
 		DB_CASE(a_file_taken_away_is_noticed_and_not_made_anew),
+		DB_CASE(the_log_does_not_grow_for_ever),
 		DB_CASE(parameters_are_in_order_of_first_use),
 		DB_CASE(backups_are_whole_or_not_there),
 	};

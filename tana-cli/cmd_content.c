@@ -17,7 +17,8 @@
 enum { COPY_SIZE = 256 * 1024 };
 
 /*
- * One of several things failed: it is told at once, decides the exit status if it is the first, and the others go on; unless nothing can go on. Then false.
+ * One of several things failed: it is told at once, decides the exit status if it is the first, and the others go on; unless nothing can
+ * go on. Then false.
  */
 static bool told(struct cli *c, const struct error *err)
 {
@@ -79,7 +80,10 @@ static bool copy_through(int from, int to, const char *what, struct error *err)
 	return ok;
 }
 
-/* A regular file to read at any offset. What is none (standard input, a pipe) goes into a temporary file first: a store wants the hash before the bytes. */
+/*
+ * A regular file to read at any offset. What is none (standard input, a pipe) goes into a temporary file first: a store wants the hash
+ * before the bytes.
+ */
 static int open_source(const char *file, struct error *err)
 {
 	struct stat st;
@@ -160,7 +164,7 @@ static bool shows_as_text(int fd)
 	bool text = true;
 	for (ssize_t got, at = 0; text && (got = pread(fd, piece, COPY_SIZE, at)) > 0; at += got)
 		for (ssize_t i = 0; text && i < got; i++)
-			text = ((unsigned char)piece[i] >= ' ' && piece[i] != 0x7f) || piece[i] == '\n' || piece[i] == '\t' || piece[i] == '\r';
+			text = ((unsigned char)piece[i] >= ' ' && piece[i] != 0x7f) || strchr("\n\t\r", piece[i] ? piece[i] : 'x');
 	free(piece);
 	return text;
 }
@@ -305,7 +309,9 @@ static bool has(struct cli *c, struct error *err)
 	bool ok = t4 && t4_missing(t4, hashes, n, missing, err);
 	for (size_t i = 0; ok && i < n; i++) {
 		rows[i] = (struct has_row){t4_hash_text(c, &hashes[i]), missing[i] ? JSON_FALSE : JSON_TRUE};
-		say(c, "%.*s  %s", STR_ARG(rows[i].hash), tinted(&c->arena, missing[i] ? TINT_BAD : TINT_GOOD, missing[i] ? STR_LIT("missing") : STR_LIT("there")));
+		enum tint tint = missing[i] ? TINT_BAD : TINT_GOOD;
+		const char *state = tinted(&c->arena, tint, missing[i] ? STR_LIT("missing") : STR_LIT("there"));
+		say(c, "%.*s  %s", STR_ARG(rows[i].hash), state);
 		if (missing[i])
 			c->status = EXIT_FAILED;
 	}

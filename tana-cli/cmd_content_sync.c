@@ -89,7 +89,8 @@ static const struct json_field synced_rows[] = {
 static JSON_MESSAGE(synced_message, "ContentSynced", struct synced, synced_rows);
 
 /* Copies one; false when nothing can go on. */
-static bool copy_one(struct cli *c, struct t4_client *from, struct t4_client *to, const struct hash *hash, struct synced *s, struct error *err)
+static bool copy_one(struct cli *c, struct t4_client *from, struct t4_client *to, const struct hash *hash, struct synced *s,
+		     struct error *err)
 {
 	struct progress bar;
 	int64_t size;
@@ -114,7 +115,8 @@ static bool copy_one(struct cli *c, struct t4_client *from, struct t4_client *to
 	return true;
 }
 
-static bool copy_all(struct cli *c, struct t4_client *from, struct t4_client *to, const struct hashes *all, struct synced *s, struct error *err)
+static bool copy_all(struct cli *c, struct t4_client *from, struct t4_client *to, const struct hashes *all, struct synced *s,
+		     struct error *err)
 {
 	bool repair = option_bool(c->in, "repair"), *missing = xcalloc(all->count + 1, sizeof *missing);
 	bool ok = repair || t4_missing(to, all->items, all->count, missing, err);
@@ -135,7 +137,8 @@ static bool sync_content(struct cli *c, struct error *err)
 	if (!source)
 		return error_set(err, ERR_USAGE, "Say where the contents are: --from URL, another node's store.");
 	struct t4_client *to = t4_open(c, t4_url(c), err), *from = to ? t4_open(c, source, err) : NULL;
-	bool ok = from && gather(c, from, &all, err) && t4_sign(c, to, option_text(c->in, "audience"), err) && copy_all(c, from, to, &all, &s, err);
+	bool ok = from && gather(c, from, &all, err) && t4_sign(c, to, option_text(c->in, "audience"), err) &&
+		  copy_all(c, from, to, &all, &s, err);
 	units_format_size(s.bytes, size);
 	if (ok && c->json)
 		json_print(&synced_message, &s);

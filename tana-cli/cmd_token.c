@@ -38,7 +38,8 @@ static bool party_valid(struct str s)
 	const char *slash = memchr(s.p, '/', s.n);
 	if (!slash)
 		return mesh_service_type_valid(s);
-	return mesh_node_id_valid(str_of(s.p, (size_t)(slash - s.p))) && mesh_service_type_valid(str_of(slash + 1, (size_t)(s.p + s.n - slash - 1)));
+	return mesh_node_id_valid(str_of(s.p, (size_t)(slash - s.p))) &&
+	       mesh_service_type_valid(str_of(slash + 1, (size_t)(s.p + s.n - slash - 1)));
 }
 
 /* The scopes, separated by blanks; absent when none was given. */
@@ -66,7 +67,8 @@ static bool fill(struct cli *c, struct sat *t, struct error *err)
 	const char *content = option_text(c->in, "content"), *audience = option_text(c->in, "audience");
 	uint8_t random[JTI_SIZE];
 	char id[2 * JTI_SIZE + 1];
-	*t = (struct sat){.issued_at = clock_wall_ms() / 1000, .has_content = content != NULL, .has_size = option_text(c->in, "size") != NULL};
+	*t = (struct sat){.issued_at = clock_wall_ms() / 1000, .has_content = content != NULL,
+			  .has_size = option_text(c->in, "size") != NULL};
 	t->expires = t->issued_at + option_int(c->in, "lifetime") / 1000;
 	if (t->has_size)
 		t->size = option_int(c->in, "size");
@@ -92,14 +94,15 @@ static bool new_token(struct cli *c, struct error *err)
 		t.audience = arena_printf(&c->arena, "%.*s/t4", STR_ARG(s.node_id));
 	sat_make(&t, &s.key.secret, &token);
 	signer_wipe(&s);
-	struct made m = {.token = buf_str(&token), .key = arena_printf(&c->arena, "%.*s/%.*s", STR_ARG(t.node_id), STR_ARG(t.service)), .audience = t.audience,
-			 .scope = t.scope, .content = t.has_content ? t4_hash_text(c, &t.content) : STR_NONE, .size = t.has_size ? t.size : JSON_INT_ABSENT,
-			 .expires = t.expires};
+	struct made m = {.token = buf_str(&token), .key = arena_printf(&c->arena, "%.*s/%.*s", STR_ARG(t.node_id), STR_ARG(t.service)),
+			 .audience = t.audience, .scope = t.scope, .content = t.has_content ? t4_hash_text(c, &t.content) : STR_NONE,
+			 .size = t.has_size ? t.size : JSON_INT_ABSENT, .expires = t.expires};
 	if (c->json)
 		json_print(&made_message, &m);
 	else
 		printf("%s\n", buf_z(&token));
-	note(c, "Signed by %.*s for %.*s, good until %.*s.", STR_ARG(m.key), STR_ARG(m.audience), STR_ARG(date(&c->arena, t.expires * 1000)));
+	struct str until = date(&c->arena, t.expires * 1000);
+	note(c, "Signed by %.*s for %.*s, good until %.*s.", STR_ARG(m.key), STR_ARG(m.audience), STR_ARG(until));
 	buf_free(&token);
 	return true;
 }
@@ -213,6 +216,12 @@ static void judge(struct cli *c, struct str token, const struct sat *t, struct i
 	}
 }
 
+static void print_time(struct arena *a, const char *name, int64_t ms)
+{
+	struct str at = date(a, ms), from_now = when(a, ms);
+	pair_printf(NAME_WIDTH, name, TINT_NONE, "%.*s (%.*s)", STR_ARG(at), STR_ARG(from_now));
+}
+
 static void print_inspected(struct cli *c, const struct inspected *r)
 {
 	struct arena *a = &c->arena;
@@ -223,8 +232,8 @@ static void print_inspected(struct cli *c, const struct inspected *r)
 		pair_print(NAME_WIDTH, "content", TINT_NONE, r->content);
 	if (r->size != JSON_INT_ABSENT)
 		pair_printf(NAME_WIDTH, "size", TINT_NONE, "%lld bytes", (long long)r->size);
-	pair_printf(NAME_WIDTH, "made", TINT_NONE, "%.*s (%.*s)", STR_ARG(date(a, r->issued_at * 1000)), STR_ARG(when(a, r->issued_at * 1000)));
-	pair_printf(NAME_WIDTH, "expires", TINT_NONE, "%.*s (%.*s)", STR_ARG(date(a, r->expires * 1000)), STR_ARG(when(a, r->expires * 1000)));
+	print_time(a, "made", r->issued_at * 1000);
+	print_time(a, "expires", r->expires * 1000);
 	pair_print(NAME_WIDTH, "id", TINT_DIM, r->id);
 	if (r->valid == JSON_TRUE)
 		pair_printf(NAME_WIDTH, "valid", TINT_GOOD, "yes, by the key from %.*s", STR_ARG(r->key_from));
@@ -260,8 +269,9 @@ static bool inspect(struct cli *c, struct error *err)
 	struct ed25519_signature signature;
 	bool ok = take_token(c, &text, err) && sat_parse(buf_str(&text), &t, &signing_input, &signature, &c->arena, err);
 	if (ok) {
-		struct inspected r = {.node_id = t.node_id, .service = t.service, .audience = t.audience, .id = t.id, .scope = t.scope, .issued_at = t.issued_at,
-				      .expires = t.expires, .content = t.has_content ? t4_hash_text(c, &t.content) : STR_NONE,
+		struct str bound = t.has_content ? t4_hash_text(c, &t.content) : STR_NONE;
+		struct inspected r = {.node_id = t.node_id, .service = t.service, .audience = t.audience, .id = t.id, .scope = t.scope,
+				      .issued_at = t.issued_at, .expires = t.expires, .content = bound,
 				      .size = t.has_size ? t.size : JSON_INT_ABSENT};
 		judge(c, buf_str(&text), &t, &r);
 		if (c->json)

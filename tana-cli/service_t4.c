@@ -37,8 +37,8 @@ static bool find_node(struct cli *c, struct str *out, struct error *err)
 }
 
 /*
- * A development network has nobody registered yet when it starts: the keys that this user has for the node's services are trusted by hand, and one is made if there is
- * none. The registration later announces these very keys.
+ * A development network has nobody registered yet when it starts: the keys that this user has for the node's services are trusted by
+ * hand, and one is made if there is none. The registration later announces these very keys.
  */
 static bool trust_own_keys(struct cli *c, struct str node_id, struct service_launch *l, struct error *err)
 {

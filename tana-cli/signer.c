@@ -66,10 +66,11 @@ static bool cannot_tell(const struct candidates *found, struct str node_id, stru
 		error_set(err, ERR_KEY_NEEDED, "There are service keys of several nodes: which one shall sign?");
 		return error_hint(err, "say --node-id ID, and --service TYPE (tana keys list)");
 	}
-	error_set(err, ERR_KEY_NEEDED, "There is no %s%.*s key%s%.*s to sign with.", str_present(service) ? "" : "service", STR_ARG(service),
-		  str_present(node_id) ? " of node " : "", STR_ARG(node_id));
+	struct str node = str_present(node_id) ? node_id : STR_LIT("NODE"), type = str_present(service) ? service : STR_LIT("ledger");
+	error_set(err, ERR_KEY_NEEDED, "There is no %s%.*s key%s%.*s to sign with.", str_present(service) ? "" : "service",
+		  STR_ARG(service), str_present(node_id) ? " of node " : "", STR_ARG(node_id));
 	return error_hint(err, "make one: tana mesh register (a node and its services), or tana keys new service %.*s %.*s",
-			  STR_ARG(str_present(node_id) ? node_id : STR_LIT("NODE")), STR_ARG(str_present(service) ? service : STR_LIT("ledger")));
+			  STR_ARG(node), STR_ARG(type));
 }
 
 static bool choose(struct cli *c, struct str node_id, struct str service, struct signer *out, struct error *err)

@@ -25,8 +25,8 @@ const char *t4_url(struct cli *c)
 
 struct t4_client *t4_open(struct cli *c, const char *url, struct error *err)
 {
-	struct t4_client_options o = {.base_url = url, .user_agent = arena_printf(&c->arena, "tana/%s", tana_version()).p, .timeout_ms = option_int(c->in, "timeout"),
-				      .stop = &cli_interrupted};
+	struct t4_client_options o = {.base_url = url, .user_agent = arena_printf(&c->arena, "tana/%s", tana_version()).p,
+				      .timeout_ms = option_int(c->in, "timeout"), .stop = &cli_interrupted};
 	cli_catch_interrupts();
 	return t4_client_new(&o, err);
 }

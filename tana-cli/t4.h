@@ -19,7 +19,8 @@ MUST_CHECK bool t4_hash(const char *text, struct hash *out, struct error *err);
 struct str t4_hash_text(struct cli *c, const struct hash *hash);
 
 /*
- * A bar on standard error for what is large and takes long, when that is a terminal: shown from 4 MiB on, at most ten times a second. name is shown as it is printable.
+ * A bar on standard error for what is large and takes long, when that is a terminal: shown from 4 MiB on, at most ten times a second.
+ * name is shown as it is printable.
  */
 struct progress {
 	const struct cli *c;

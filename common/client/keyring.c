@@ -205,8 +205,8 @@ static const struct ed25519_public *find(const struct keyring *k, struct str nam
 }
 
 /*
- * Which reading an unknown key is worth waiting for; 0: none. A reading under way may be the first one. When mesh hangs, nobody waits longer than WAIT_MS after its
- * beginning: the callers are threads that serve others too. When it fails, the pauses between readings grow.
+ * Which reading an unknown key is worth waiting for; 0: none. A reading under way may be the first one. When mesh hangs, nobody waits
+ * longer than WAIT_MS after its beginning: the callers are threads that serve others too. When it fails, the pauses between readings grow.
  */
 static uint64_t reading_to_wait_for(struct keyring *k, int64_t now)
 {

@@ -1,4 +1,7 @@
-/* One copy of a network's service keys: read from mesh page by page, kept in a file over restarts. Unchanging once made. For keyring.c only. */
+/*
+ * One copy of a network's service keys: read from mesh page by page, kept in a file over restarts. Unchanging once made. For keyring.c
+ * only.
+ */
 #ifndef TANA_CLIENT_KEYRING_COPY_H
 #define TANA_CLIENT_KEYRING_COPY_H
 

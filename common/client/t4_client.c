@@ -105,7 +105,8 @@ void t4_content_path(const struct hash *hash, char out[T4_PATH_SIZE])
 /* ---- Calls ---- */
 
 /* Appends "Authorization: Bearer <token>". hash NULL, size -1: not bound to it. */
-static bool authorize(const struct t4_client *c, const char *scope, const struct hash *hash, int64_t size, struct buf *out, struct error *err)
+static bool authorize(const struct t4_client *c, const char *scope, const struct hash *hash, int64_t size, struct buf *out,
+		      struct error *err)
 {
 	uint8_t random[JTI_SIZE];
 	char id[2 * JTI_SIZE + 1];
@@ -120,9 +121,9 @@ static bool authorize(const struct t4_client *c, const char *scope, const struct
 	random_bytes(random, sizeof random);
 	hex_encode(id, random, sizeof random);
 	int64_t made = clock_wall_ms() / 1000 - BACKDATED_S;
-	struct sat t = {.node_id = str_from(c->node_id), .service = str_from(c->service), .audience = str_from(c->audience), .issued_at = made,
-			.expires = made + SAT_LIFETIME_DEFAULT_S, .id = str_from(id), .scope = str_from(scope), .has_content = hash != NULL, .has_size = size >= 0,
-			.size = size};
+	struct sat t = {.node_id = str_from(c->node_id), .service = str_from(c->service), .audience = str_from(c->audience),
+			.issued_at = made, .expires = made + SAT_LIFETIME_DEFAULT_S, .id = str_from(id), .scope = str_from(scope),
+			.has_content = hash != NULL, .has_size = size >= 0, .size = size};
 	if (hash)
 		t.content = *hash;
 	sat_make(&t, &c->key, out);
@@ -130,7 +131,8 @@ static bool authorize(const struct t4_client *c, const char *scope, const struct
 }
 
 /* An answer 2xx read by `m`; frees the answer. */
-static bool read_answer(const struct t4_client *c, struct http_answer_in *a, const struct json_message *m, void *value, struct arena *arena, struct error *err)
+static bool read_answer(const struct t4_client *c, struct http_answer_in *a, const struct json_message *m, void *value, struct arena *arena,
+			struct error *err)
 {
 	struct error why;
 	bool ok = a->status >= 200 && a->status < 300;
@@ -146,8 +148,8 @@ static bool read_answer(const struct t4_client *c, struct http_answer_in *a, con
 }
 
 /* One exchange with a token for `scope` (NULL: none) and without a body. */
-static bool call(struct t4_client *c, const char *method, const char *path, const char *scope, const struct hash *hash, const struct json_message *m, void *value,
-		 struct arena *arena, struct error *err)
+static bool call(struct t4_client *c, const char *method, const char *path, const char *scope, const struct hash *hash,
+		 const struct json_message *m, void *value, struct arena *arena, struct error *err)
 {
 	struct buf token = {0};
 	struct http_answer_in answer;
@@ -341,7 +343,8 @@ static bool put(struct upload *u, const struct hash *hash, bool *stored, struct 
 	bool ok = authorize(c, T4_SCOPE_PUT, hash, u->size, &token, err);
 	if (ok) {
 		const char *headers[] = {buf_z(&token), "Content-Type: application/octet-stream", NULL};
-		struct http_transfer t = {.method = "PUT", .path = path, .headers = headers, .source = read_upload, .body_size = u->size, .ctx = u, .stop = c->stop};
+		struct http_transfer t = {.method = "PUT", .path = path, .headers = headers, .source = read_upload, .body_size = u->size,
+					  .ctx = u, .stop = c->stop};
 		ok = http_transfer(c->http, &t, &answer, err) && read_answer(c, &answer, &t4_put_answer_message, &put, &arena, err);
 	}
 	if (ok && (!hash_from_text(put.hash, &theirs) || !hash_equal(&theirs, hash) || put.size != u->size))

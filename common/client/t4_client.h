@@ -1,9 +1,9 @@
 /*
- * A client of t4, the content-addressed store (docs/protocol.md, "t4"): one function per call, and what is built of them. Every byte that comes from a store is
- * checked against the hash it was asked for by; nothing else is ever handed out or gets its final name.
+ * A client of t4, the content-addressed store (docs/protocol.md, "t4"): one function per call, and what is built of them. Every byte that
+ * comes from a store is checked against the hash it was asked for by; nothing else is ever handed out or gets its final name.
  *
- * Every function that can fail fills *err: the store's own code and message when it answered, else ERR_UNREACHABLE, ERR_TIMED_OUT, ERR_BAD_ANSWER,
- * ERR_INTERRUPTED; ERR_CORRUPT when bytes do not have the hash they should. One struct t4_client is one thread's.
+ * Every function that can fail fills *err: the store's own code and message when it answered, else ERR_UNREACHABLE, ERR_TIMED_OUT,
+ * ERR_BAD_ANSWER, ERR_INTERRUPTED; ERR_CORRUPT when bytes do not have the hash they should. One struct t4_client is one thread's.
  */
 #ifndef TANA_CLIENT_T4_CLIENT_H
 #define TANA_CLIENT_T4_CLIENT_H
@@ -26,9 +26,9 @@ void t4_client_free(struct t4_client *c); /* NULL is fine */
 const char *t4_client_url(const struct t4_client *c);
 
 /*
- * What calls that need a token (store, delete, list) show. Either a service's key, with which a short-lived token is made for each call, bound to its content; or
- * one token that somebody else made, such as an upload grant. The last one set holds; with none, those calls fail with ERR_KEY_NEEDED. Everything is copied.
- * audience: "<nodeId>/t4" of the store; absent: the t4 of the signing service's own node.
+ * What calls that need a token (store, delete, list) show. Either a service's key, with which a short-lived token is made for each call,
+ * bound to its content; or one token that somebody else made, such as an upload grant. The last one set holds; with none, those calls
+ * fail with ERR_KEY_NEEDED. Everything is copied. audience: "<nodeId>/t4" of the store; absent: the t4 of the signing service's own node.
  */
 void t4_client_sign_as(struct t4_client *c, struct str node_id, struct str service, struct str audience, const struct ed25519_secret *key);
 void t4_client_use_token(struct t4_client *c, struct str token);
@@ -49,14 +49,18 @@ MUST_CHECK bool t4_store_file(struct t4_client *c, int fd, const struct hash *ha
 
 /* Fetching. Appends to *out, at most `max` bytes (ERR_TOO_LARGE); after an error *out is as before. */
 MUST_CHECK bool t4_fetch(struct t4_client *c, const struct hash *hash, size_t max, struct buf *out, struct error *err);
-/* Into an empty regular file, from its beginning. When the connection breaks, it goes on from there. After an error the file's contents are worthless. */
+/*
+ * Into an empty regular file, from its beginning. When the connection breaks, it goes on from there. After an error the file's contents
+ * are worthless.
+ */
 MUST_CHECK bool t4_fetch_fd(struct t4_client *c, const struct hash *hash, int fd, int64_t *size, struct error *err);
 /*
- * Into a file of this name, by way of <dir>/.<name>.<first digits of the hash>.part: what an earlier attempt left there is taken up again. The name appears when
- * everything is there, checked and on the disk. *resumed_at (may be NULL): how many bytes were there already. ERR_ALREADY_EXISTS (unless replace),
- * ERR_WRONG_STATE: another process is at it.
+ * Into a file of this name, by way of <dir>/.<name>.<first digits of the hash>.part: what an earlier attempt left there is taken up
+ * again. The name appears when everything is there, checked and on the disk. *resumed_at (may be NULL): how many bytes were there
+ * already. ERR_ALREADY_EXISTS (unless replace), ERR_WRONG_STATE: another process is at it.
  */
-MUST_CHECK bool t4_fetch_file(struct t4_client *c, const struct hash *hash, const char *path, bool replace, int64_t *size, int64_t *resumed_at, struct error *err);
+MUST_CHECK bool t4_fetch_file(struct t4_client *c, const struct hash *hash, const char *path, bool replace, int64_t *size,
+			      int64_t *resumed_at, struct error *err);
 
 /* Is it there? *size (may be NULL) in bytes, when it is. */
 MUST_CHECK bool t4_exists(struct t4_client *c, const struct hash *hash, bool *there, int64_t *size, struct error *err);
@@ -69,9 +73,10 @@ MUST_CHECK bool t4_delete(struct t4_client *c, const struct hash *hash, struct e
 MUST_CHECK bool t4_stats(struct t4_client *c, struct arena *arena, struct t4_stats *out, struct error *err);
 
 /*
- * Copies a blob from one store to another: fetched, checked, then stored. That is also the repair of a blob that is missing, or damaged, in `to`: whatever `from`
- * sends is accepted by its hash alone.
+ * Copies a blob from one store to another: fetched, checked, then stored. That is also the repair of a blob that is missing, or damaged,
+ * in `to`: whatever `from` sends is accepted by its hash alone.
  */
-MUST_CHECK bool t4_copy(struct t4_client *from, struct t4_client *to, const struct hash *hash, int64_t *size, bool *stored, struct error *err);
+MUST_CHECK bool t4_copy(struct t4_client *from, struct t4_client *to, const struct hash *hash, int64_t *size, bool *stored,
+			struct error *err);
 
 #endif

@@ -12,7 +12,7 @@
 #include "client/t4_client_call.h"
 
 enum {
-	BREAKS_MAX = 8,           /* broken connections in one fetch, each after at least one byte: then it is given up, to be taken up later */
+	BREAKS_MAX = 8,           /* broken connections in one fetch, each after at least one byte; then it is left for later */
 	REHASHED_AT_ONCE = 256 * 1024,
 	PART_DIGITS = 16          /* of the hash, in the name of an unfinished file */
 };
@@ -155,8 +155,8 @@ static enum outcome download_once(struct download *d, const struct hash *hash, s
 	hash_to_text(hash, text);
 	snprintf(range, sizeof range, "Range: bytes=%" PRId64 "-", d->at);
 	snprintf(if_range, sizeof if_range, "If-Range: \"%s\"", text);
-	struct http_transfer t = {.method = "GET", .path = path, .headers = d->at > 0 ? headers : NULL, .head = download_head, .sink = download_sink, .ctx = d,
-				  .stop = d->c->stop};
+	struct http_transfer t = {.method = "GET", .path = path, .headers = d->at > 0 ? headers : NULL, .head = download_head,
+				  .sink = download_sink, .ctx = d, .stop = d->c->stop};
 	if (!http_transfer(d->c->http, &t, &answer, err))
 		return err->code == ERR_UNREACHABLE || err->code == ERR_TIMED_OUT ? BROKEN : FAILED;
 	enum outcome result = answer.status < 300 ? DONE : answer.status == 416 ? BEYOND : FAILED;
@@ -167,8 +167,8 @@ static enum outcome download_once(struct download *d, const struct hash *hash, s
 }
 
 /*
- * Until all bytes are there, and are the right ones. A part from before is not trusted: when the whole turns out wrong, everything is fetched once more from the
- * beginning.
+ * Until all bytes are there, and are the right ones. A part from before is not trusted: when the whole turns out wrong, everything is
+ * fetched once more from the beginning.
  */
 static bool download(struct download *d, const struct hash *hash, struct error *err)
 {
@@ -226,7 +226,10 @@ static bool same_file(int fd, const char *path)
 	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/* Opens the unfinished file and locks it. Whoever had the lock may have finished and renamed it meanwhile: then it is another's, and a new one is begun. */
+/*
+ * Opens the unfinished file and locks it. Whoever had the lock may have finished and renamed it meanwhile: then it is another's, and a
+ * new one is begun.
+ */
 static int open_part(const char *part, struct error *err)
 {
 	for (;;) {
@@ -298,7 +301,8 @@ static bool finish(int fd, const char *part, const char *path, bool replace, str
 	return sync_directory(path, err);
 }
 
-bool t4_fetch_file(struct t4_client *c, const struct hash *hash, const char *path, bool replace, int64_t *size, int64_t *resumed_at, struct error *err)
+bool t4_fetch_file(struct t4_client *c, const struct hash *hash, const char *path, bool replace, int64_t *size, int64_t *resumed_at,
+		   struct error *err)
 {
 	if (!replace && access(path, F_OK) == 0)
 		return error_set(err, ERR_ALREADY_EXISTS, "%s is there already.", path);

@@ -170,7 +170,8 @@ static bool result(struct transfer *x, CURLcode code)
 	if (x->t->stop && *x->t->stop)
 		return error_set(x->err, ERR_INTERRUPTED, "The transfer was interrupted.");
 	if (x->too_large)
-		return error_set(x->err, ERR_TOO_LARGE, "the answer of %.*s is larger than %zu bytes", URL_IN_MESSAGE, buf_z(&c->url), c->answer_max);
+		return error_set(x->err, ERR_TOO_LARGE, "the answer of %.*s is larger than %zu bytes", URL_IN_MESSAGE, buf_z(&c->url),
+				 c->answer_max);
 	if (code != CURLE_OK)
 		return http_client_failed(c, code, x->err);
 	return show(x);

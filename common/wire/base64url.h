@@ -6,8 +6,8 @@
 
 void base64url_encode(struct buf *out, struct str bytes);
 /*
- * Appends the bytes. False on anything but the one spelling that base64url_encode gives: no padding, no blanks, no '+' or '/', unused bits zero; *out may then
- * have a part.
+ * Appends the bytes. False on anything but the one spelling that base64url_encode gives: no padding, no blanks, no '+' or '/', unused
+ * bits zero; *out may then have a part.
  */
 MUST_CHECK bool base64url_decode(struct str text, struct buf *out);
 

@@ -56,9 +56,10 @@ static bool typ_valid(struct str s)
 
 static const struct json_form form_alg = {"TokenAlgorithm", "^EdDSA$", "\"EdDSA\"", ERR_TOKEN_INVALID, alg_valid};
 static const struct json_form form_typ = {"TokenType", "^JWT$", "\"JWT\"", ERR_TOKEN_INVALID, typ_valid};
-static const struct json_form form_kid = {"TokenKey", "^[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9._-]{1,32}$", "\"<node id>/<service>\"", ERR_TOKEN_INVALID, kid_valid};
-static const struct json_form form_audience = {"TokenAudience", "^([a-z0-9][a-z0-9._-]{0,63}/)?[a-z0-9._-]{1,32}$", "\"<node id>/<service>\" or a service",
-					       ERR_TOKEN_INVALID, audience_valid};
+static const struct json_form form_kid = {"TokenKey", "^[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9._-]{1,32}$", "\"<node id>/<service>\"",
+					  ERR_TOKEN_INVALID, kid_valid};
+static const struct json_form form_audience = {"TokenAudience", "^([a-z0-9][a-z0-9._-]{0,63}/)?[a-z0-9._-]{1,32}$",
+					       "\"<node id>/<service>\" or a service", ERR_TOKEN_INVALID, audience_valid};
 
 static const struct json_field header_rows[] = {
 	F_FORM(struct header, alg, "alg", JSON_REQUIRED, &form_alg, "How it is signed."),
@@ -103,8 +104,9 @@ void sat_make(const struct sat *t, const struct ed25519_secret *key, struct buf 
 	if (t->has_content)
 		hash_to_text(&t->content, content);
 	struct header header = {.alg = STR_LIT("EdDSA"), .kid = str_from(kid), .typ = STR_LIT("JWT")};
-	struct claims claims = {.iss = t->node_id, .sub = t->service, .aud = t->audience, .iat = t->issued_at, .exp = t->expires, .jti = t->id, .scope = t->scope,
-				.content = t->has_content ? str_from(content) : STR_NONE, .size = t->has_size ? t->size : JSON_INT_ABSENT};
+	struct claims claims = {.iss = t->node_id, .sub = t->service, .aud = t->audience, .iat = t->issued_at, .exp = t->expires,
+				.jti = t->id, .scope = t->scope, .content = t->has_content ? str_from(content) : STR_NONE,
+					.size = t->has_size ? t->size : JSON_INT_ABSENT};
 	put_part(out, &header_message, &header);
 	buf_putc(out, '.');
 	put_part(out, &claims_message, &claims);
@@ -161,7 +163,8 @@ static bool split(struct str token, struct str parts[3])
 	return !memchr(p, '.', (size_t)(end - p));
 }
 
-bool sat_parse(struct str token, struct sat *out, struct str *signing_input, struct ed25519_signature *signature, struct arena *arena, struct error *err)
+bool sat_parse(struct str token, struct sat *out, struct str *signing_input, struct ed25519_signature *signature, struct arena *arena,
+	       struct error *err)
 {
 	struct str parts[3], node_id = STR_NONE, service = STR_NONE;
 	struct header header = {.crit = STR_NONE};
@@ -177,8 +180,9 @@ bool sat_parse(struct str token, struct sat *out, struct str *signing_input, str
 		return false;
 	if (!party_parse(header.kid, &node_id, &service) || !str_equal(node_id, claims.iss) || !str_equal(service, claims.sub))
 		return invalid(err, "its kid is not iss/sub");
-	*out = (struct sat){.node_id = claims.iss, .service = claims.sub, .audience = claims.aud, .issued_at = claims.iat, .expires = claims.exp, .id = claims.jti,
-			    .scope = claims.scope, .has_content = str_present(claims.content), .has_size = claims.size != JSON_INT_ABSENT};
+	*out = (struct sat){.node_id = claims.iss, .service = claims.sub, .audience = claims.aud, .issued_at = claims.iat,
+			    .expires = claims.exp, .id = claims.jti, .scope = claims.scope, .has_content = str_present(claims.content),
+				    .has_size = claims.size != JSON_INT_ABSENT};
 	if (out->has_content && !hash_from_text(claims.content, &out->content))
 		return invalid(err, "its content is no hash");
 	if (out->has_size)
@@ -213,8 +217,8 @@ static bool in_time(const struct sat *t, int64_t now_s, struct error *err)
 	return true;
 }
 
-bool sat_check(struct str token, struct str node_id, struct str service, int64_t now_s, sat_key_fn *key, void *ctx, struct sat *out, struct arena *arena,
-	       struct error *err)
+bool sat_check(struct str token, struct str node_id, struct str service, int64_t now_s, sat_key_fn *key, void *ctx, struct sat *out,
+	       struct arena *arena, struct error *err)
 {
 	struct str signing_input = STR_NONE;
 	struct ed25519_signature signature = {{0}};
@@ -224,14 +228,15 @@ bool sat_check(struct str token, struct str node_id, struct str service, int64_t
 	if (!sat_parse(token, out, &signing_input, &signature, arena, err))
 		return false;
 	if (!audience_is(out, node_id, service))
-		return error_set(err, ERR_TOKEN_INVALID, "the token is not valid: it is for %.*s, and this is %.*s/%.*s", STR_ARG(out->audience), STR_ARG(node_id),
-				 STR_ARG(service));
+		return error_set(err, ERR_TOKEN_INVALID, "the token is not valid: it is for %.*s, and this is %.*s/%.*s",
+				 STR_ARG(out->audience), STR_ARG(node_id), STR_ARG(service));
 	/* The key comes last: to find it may cost a call to the coordinator, which a worthless token shall not cause. */
 	if (!in_time(out, now_s, err))
 		return false;
 	if (!key(ctx, out->node_id, out->service, &public_key)) {
-		error_set(err, ERR_TOKEN_INVALID, "the token is not valid: the key of %.*s/%.*s is not known here, or its node is not active", STR_ARG(out->node_id),
-			  STR_ARG(out->service));
+		error_set(err, ERR_TOKEN_INVALID,
+			  "the token is not valid: the key of %.*s/%.*s is not known here, or its node is not active",
+			  STR_ARG(out->node_id), STR_ARG(out->service));
 		return error_hint(err, "tana mesh status %.*s", STR_ARG(out->node_id));
 	}
 	return ed25519_verify_bytes(&signature, &public_key, signing_input) || invalid(err, "its signature does not fit");

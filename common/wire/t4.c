@@ -12,8 +12,8 @@ static bool prefix_valid(struct str s)
 	return s.n <= HASH_DIGITS;
 }
 
-const struct json_form form_hash_prefix = {"HashPrefix", "^[0-9a-f]{0,64}$", "the first digits of a hash (at most 64 of 0-9 a-f)", ERR_MALFORMED_PARAMETER,
-					   prefix_valid};
+const struct json_form form_hash_prefix = {"HashPrefix", "^[0-9a-f]{0,64}$", "the first digits of a hash (at most 64 of 0-9 a-f)",
+					   ERR_MALFORMED_PARAMETER, prefix_valid};
 
 static const struct json_field put_answer_rows[] = {
 	F_FORM(struct t4_put_answer, hash, "hash", JSON_REQUIRED, &form_hash, "SHA-256 of the bytes."),
@@ -45,7 +45,8 @@ static const struct json_field content_rows[] = {
 JSON_MESSAGE(t4_content_message, "Content", struct t4_content, content_rows);
 
 static const struct json_field content_list_rows[] = {
-	F_LIST(struct t4_content_list, content, "content", JSON_REQUIRED, T4_LIST_MAX, &t4_content_message, "In the order of their hashes."),
+	F_LIST(struct t4_content_list, content, "content", JSON_REQUIRED, T4_LIST_MAX, &t4_content_message,
+	       "In the order of their hashes."),
 	F_TEXT(struct t4_content_list, next_cursor, "nextCursor", 0, 256, "Where the next page begins; not there on the last one."),
 };
 JSON_MESSAGE(t4_content_list_message, "ContentList", struct t4_content_list, content_list_rows);

@@ -1,5 +1,6 @@
 /*
- * What t4d and its clients say to each other over HTTP beside the bytes themselves: one struct and one field table a message (json/fields.h). No I/O.
+ * What t4d and its clients say to each other over HTTP beside the bytes themselves: one struct and one field table a message
+ * (json/fields.h). No I/O.
  */
 #ifndef TANA_WIRE_T4_H
 #define TANA_WIRE_T4_H
@@ -63,7 +64,8 @@ struct t4_stats {
 	enum json_bool writable; /* false after a failed fsync */
 	struct t4_scrub *scrub;
 };
-extern const struct json_message t4_put_answer_message, t4_delete_answer_message, t4_missing_message, t4_missing_answer_message, t4_content_message,
+extern const struct json_message t4_put_answer_message, t4_delete_answer_message, t4_missing_message, t4_missing_answer_message,
+	t4_content_message,
 	t4_content_list_message, t4_scrub_message, t4_stats_message;
 
 #endif

@@ -40,9 +40,12 @@ static bool check(struct str token)
 		struct buf out = {0};
 		sat_make(&t, &key, &out);
 		if (out.len <= SAT_TEXT_MAX) {
-			invariant(sat_check(buf_str(&out), STR_LIT("validator-1"), STR_LIT("t4"), NOW, give_key, NULL, &again, &arena, &err));
-			invariant(str_equal(t.node_id, again.node_id) && str_equal(t.service, again.service) && str_equal(t.scope, again.scope));
-			invariant(str_equal(t.id, again.id) && t.expires == again.expires && t.has_content == again.has_content && t.size == again.size);
+			invariant(sat_check(buf_str(&out), STR_LIT("validator-1"), STR_LIT("t4"), NOW, give_key, NULL, &again, &arena,
+					    &err));
+			invariant(str_equal(t.node_id, again.node_id) && str_equal(t.service, again.service));
+			invariant(str_equal(t.scope, again.scope));
+			invariant(str_equal(t.id, again.id) && t.expires == again.expires && t.has_content == again.has_content &&
+				  t.size == again.size);
 		}
 		buf_free(&out);
 	} else {

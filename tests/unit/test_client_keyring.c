@@ -82,8 +82,8 @@ static char url[64], cache[128];
 
 static int setup(void **state)
 {
-	struct http_options o = {.service = "mesh", .listen = "127.0.0.1:0", .workers = 4, .routes = mesh_routes, .route_count = ARRAY_LEN(mesh_routes),
-				 .rate_exempt_loopback = true};
+	struct http_options o = {.service = "mesh", .listen = "127.0.0.1:0", .workers = 4, .routes = mesh_routes,
+				 .route_count = ARRAY_LEN(mesh_routes), .rate_exempt_loopback = true};
 	(void)state;
 	server = start(&o);
 	snprintf(url, sizeof url, "http://%s", http_server_address(server));
@@ -145,7 +145,8 @@ static size_t keys_of(struct keyring *k)
 static void keys_come_from_every_page(void **state)
 {
 	(void)state;
-	mesh_says(PAGE_THEN(NODE("a", "active", SERVICE("t4", KEY_A) "," SERVICE("ledger", KEY_B)) "," NODE("gone", "offline", SERVICE("t4", KEY_A)), "1"),
+	mesh_says(PAGE_THEN(NODE("a", "active", SERVICE("t4", KEY_A) "," SERVICE("ledger", KEY_B)) ","
+			    NODE("gone", "offline", SERVICE("t4", KEY_A)), "1"),
 		  PAGE(NODE("b", "active", SERVICE("ledger", KEY_A) "," SERVICE("x-small", SMALL)) "," NODE("c", "active", "")));
 	struct keyring *k = ring(url, 0, NULL);
 	expect_key(k, "a", "t4", KEY_A); /* the first asks before the first copy is there: it is waited for */
@@ -209,7 +210,8 @@ static void it_goes_on_while_mesh_is_away(void **state)
 	assert_int_equal(before, after); /* old, and known to be */
 	/* Answers that are none leave the copy alone too. */
 	static const char *const nonsense[] = {"", "[]", "{}", "{\"nodes\":[{\"id\":\"a\"}]}", PAGE(NODE("A B", "active", "")),
-					       PAGE(NODE("a", "active", SERVICE("t4", "ed25519_xyz"))), PAGE_THEN("", "0"), PAGE_THEN("", "1")};
+					       PAGE(NODE("a", "active", SERVICE("t4", "ed25519_xyz"))), PAGE_THEN("", "0"),
+					       PAGE_THEN("", "1")};
 	for (size_t i = 0; i < ARRAY_LEN(nonsense); i++) {
 		mesh_says(nonsense[i], PAGE_THEN("", "1")); /* the last two: pages without end */
 		asked = mesh_requests();
@@ -259,7 +261,8 @@ static void the_copy_outlives_a_restart(void **state)
 	assert_int_equal(keys_of(k), 2);
 	keyring_stop(k);
 	/* A damaged copy is none. */
-	static const char *const damaged[] = {"", "{\"readAt\":1,\"keys\":[{\"name\":\"a/t4\",\"publicKey\":\"" SMALL "\"}]}", "{\"readAt\":1,\"keys\":[{\"name\":\"a/t4\"",
+	static const char *const damaged[] = {"", "{\"readAt\":1,\"keys\":[{\"name\":\"a/t4\",\"publicKey\":\"" SMALL "\"}]}",
+					      "{\"readAt\":1,\"keys\":[{\"name\":\"a/t4\"",
 					      "{\"keys\":[]}"};
 	for (size_t i = 0; i < ARRAY_LEN(damaged); i++) {
 		assert_true(file_write_atomic(cache, str_from(damaged[i]), 0600, FILE_REPLACE, &err));
@@ -272,7 +275,8 @@ static void the_copy_outlives_a_restart(void **state)
 static void keys_by_hand(void **state)
 {
 	struct error err;
-	static const char *const bad[] = {"", "a", "a/t4", "a/t4=", "a/t4=xyz", "/t4=" KEY_A, "a/=" KEY_A, "a/redis=" KEY_A, "A/t4=" KEY_A, "a=t4/" KEY_A, "a/t4=" SMALL};
+	static const char *const bad[] = {"", "a", "a/t4", "a/t4=", "a/t4=xyz", "/t4=" KEY_A, "a/=" KEY_A, "a/redis=" KEY_A, "A/t4=" KEY_A,
+					  "a=t4/" KEY_A, "a/t4=" SMALL};
 	(void)state;
 	mesh_says(PAGE(NODE("a", "active", SERVICE("t4", KEY_A))), NULL);
 	struct keyring *k = ring(NULL, 0, cache);

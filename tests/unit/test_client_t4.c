@@ -1,4 +1,7 @@
-/* client: the t4 client, against a store that answers what a script says. What the tana command uses of it is tested with real stores too. */
+/*
+ * client: the t4 client, against a store that answers what a script says. What the tana command uses of it is tested with real stores
+ * too.
+ */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -164,7 +167,8 @@ static struct sat token_of(const char *head, struct arena *a)
 	const char *begin = strstr(head, "\r\nAuthorization: Bearer ");
 	assert_non_null(begin);
 	begin += strlen("\r\nAuthorization: Bearer ");
-	bool ok = sat_check(str_of(begin, strcspn(begin, "\r")), STR_LIT("n1"), STR_LIT("t4"), clock_wall_ms() / 1000, give_key, NULL, &t, a, &err);
+	bool ok = sat_check(str_of(begin, strcspn(begin, "\r")), STR_LIT("n1"), STR_LIT("t4"), clock_wall_ms() / 1000, give_key, NULL, &t,
+			    a, &err);
 	if (!ok)
 		fail_msg("%s", err.message);
 	return t;
@@ -238,10 +242,12 @@ static void answers_that_are_none(void **state)
 					    {JSON("201 Created", STORED(HELLO_HASH, "6")), false},
 					    {JSON("201 Created", "{}"), false},
 					    {JSON("200 OK", ""), false},
-					    {JSON("403 Forbidden", "{\"error\":\"no\",\"code\":\"token_bound\",\"hint\":\"ask for another\"}"), false},
+					    {JSON("403 Forbidden",
+						  "{\"error\":\"no\",\"code\":\"token_bound\",\"hint\":\"ask for another\"}"), false},
 					    {JSON("500 Oops", "oops"), false},
 					    {NULL, NULL, false}};
-	static const enum error_code codes[] = {ERR_BAD_ANSWER, ERR_BAD_ANSWER, ERR_BAD_ANSWER, ERR_BAD_ANSWER, ERR_TOKEN_BOUND, ERR_BAD_ANSWER};
+	static const enum error_code codes[] = {ERR_BAD_ANSWER, ERR_BAD_ANSWER, ERR_BAD_ANSWER, ERR_BAD_ANSWER, ERR_TOKEN_BOUND,
+						ERR_BAD_ANSWER};
 	struct script s;
 	struct error err;
 	struct hash hash;
@@ -308,7 +314,9 @@ static void is_it_there(void **state)
 
 static void which_are_missing(void **state)
 {
-	static const struct step steps[] = {{JSON("200 OK", "{\"missing\":[\"" OTHER_HASH "\"]}"), false}, {JSON("200 OK", "{\"missing\":[]}"), false}, {NULL, NULL, false}};
+	static const struct step steps[] = {{JSON("200 OK", "{\"missing\":[\"" OTHER_HASH "\"]}"), false},
+					    {JSON("200 OK", "{\"missing\":[]}"), false},
+					    {NULL, NULL, false}};
 	enum { MANY = T4_MISSING_MAX + 1 };
 	struct script s;
 	struct error err;
@@ -410,7 +418,8 @@ static void files_are_sent_as_they_are(void **state)
 	sha256(&hash, data, SIZE);
 	hash_to_text(&hash, text);
 	snprintf(body, sizeof body, "{\"hash\":\"%s\",\"size\":%d,\"stored\":false}", text, SIZE);
-	const struct step steps[] = {{JSON("200 OK", body), true}, {JSON("200 OK", body), true}, {JSON("200 OK", body), true}, {NULL, NULL, false}};
+	const struct step steps[] = {{JSON("200 OK", body), true}, {JSON("200 OK", body), true}, {JSON("200 OK", body), true},
+				     {NULL, NULL, false}};
 	struct t4_client *c = begin(&s, steps);
 	struct hash again;
 	bool stored = true;

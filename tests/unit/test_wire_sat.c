@@ -49,7 +49,8 @@ static void forge(struct buf *out, const char *header, const char *claims)
 
 static struct sat sample(void)
 {
-	return (struct sat){.node_id = STR_LIT("validator-1"), .service = STR_LIT("ledger"), .audience = STR_LIT("validator-1/t4"), .issued_at = NOW,
+	return (struct sat){.node_id = STR_LIT("validator-1"), .service = STR_LIT("ledger"), .audience = STR_LIT("validator-1/t4"),
+			    .issued_at = NOW,
 			    .expires = NOW + SAT_LIFETIME_DEFAULT_S, .id = STR_LIT("j1"), .scope = STR_LIT("content:put content:list")};
 }
 
@@ -74,7 +75,8 @@ static void the_vectors(void **state)
 		arena_init(&a);
 		assert_true(ed25519_public_from_text(str_from(vector_text(v, "publicKey")), KEY_WRITTEN, &by, &err));
 		assert_true(ed25519_secret_from_text(str_from(vector_text(v, "privateKey")), KEY_WRITTEN, &secret, &err));
-		bool ok = sat_check(token, str_of(receiver.p, (size_t)(slash - receiver.p)), str_from(slash + 1), json_integer_value(json_object_get(v, "now")), know,
+		bool ok = sat_check(token, str_of(receiver.p, (size_t)(slash - receiver.p)), str_from(slash + 1),
+				    json_integer_value(json_object_get(v, "now")), know,
 				    &by, &t, &a, &err);
 		if (ok != valid)
 			fail_msg("%s: judged %d: %s", vector_text(v, "why"), ok, err.message);
@@ -125,7 +127,8 @@ static void forms_that_are_refused(void **state)
 		enum error_code code; /* ERR_COUNT: fine */
 	} cases[] = {
 		{GOOD_HEADER, CLAIMS(""), ERR_COUNT},
-		{"{\"kid\":\"validator-1/ledger\",\"alg\":\"EdDSA\",\"x5u\":\"http://evil/\"}", CLAIMS(",\"more\":{\"a\":[1.5]}"), ERR_COUNT},
+		{"{\"kid\":\"validator-1/ledger\",\"alg\":\"EdDSA\",\"x5u\":\"http://evil/\"}", CLAIMS(",\"more\":{\"a\":[1.5]}"),
+		 ERR_COUNT},
 		{"{\"alg\":\"none\",\"kid\":\"validator-1/ledger\"}", CLAIMS(""), ERR_TOKEN_INVALID},
 		{"{\"alg\":\"HS256\",\"kid\":\"validator-1/ledger\"}", CLAIMS(""), ERR_TOKEN_INVALID},
 		{"{\"alg\":\"eddsa\",\"kid\":\"validator-1/ledger\"}", CLAIMS(""), ERR_TOKEN_INVALID},
@@ -147,22 +150,29 @@ static void forms_that_are_refused(void **state)
 		{GOOD_HEADER, CLAIMS(",\"jti\":\"k\""), ERR_TOKEN_INVALID},
 		{GOOD_HEADER, CLAIMS(",\"scope\":[\"content:put\"]"), ERR_TOKEN_INVALID},
 		{GOOD_HEADER, CLAIMS(",\"scope\":\"a\\u001b[1m\""), ERR_TOKEN_INVALID},
-		{GOOD_HEADER, CLAIMS(",\"content\":\"2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824\""), ERR_TOKEN_INVALID},
+		{GOOD_HEADER, CLAIMS(",\"content\":\"2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824\""),
+		 ERR_TOKEN_INVALID},
 		{GOOD_HEADER, CLAIMS(",\"content\":\"2cf2\""), ERR_TOKEN_INVALID},
 		{GOOD_HEADER, CLAIMS(",\"size\":-1"), ERR_TOKEN_INVALID},
 		{GOOD_HEADER, CLAIMS(",\"size\":1.5"), ERR_TOKEN_INVALID},
 		{GOOD_HEADER, CLAIMS(",\"size\":\"1\""), ERR_TOKEN_INVALID},
 		{GOOD_HEADER, CLAIMS(",\"size\":1e3"), ERR_TOKEN_INVALID},
-		{GOOD_HEADER, "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":[\"validator-1/t4\"],\"iat\":1763400000,\"exp\":1763400300,\"jti\":\"j\"}",
+		{GOOD_HEADER,
+		 "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":[\"validator-1/t4\"],\"iat\":1763400000,\"exp\":1763400300,\"jti\":\"j\"}",
 		 ERR_TOKEN_INVALID},
-		{GOOD_HEADER, "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":\"validator-1/t4\",\"iat\":1763400000.0,\"exp\":1763400300,\"jti\":\"j\"}",
+		{GOOD_HEADER,
+		 "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":\"validator-1/t4\",\"iat\":1763400000.0,\"exp\":1763400300,\"jti\":\"j\"}",
 		 ERR_TOKEN_INVALID},
-		{GOOD_HEADER, "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":\"validator-1/t4\",\"iat\":1763400000,\"exp\":1763400300,\"jti\":\"\"}",
+		{GOOD_HEADER,
+		 "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":\"validator-1/t4\",\"iat\":1763400000,\"exp\":1763400300,\"jti\":\"\"}",
 		 ERR_TOKEN_INVALID},
-		{GOOD_HEADER, "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":\"validator-1/t4\",\"iat\":1763400000,\"jti\":\"j\"}", ERR_TOKEN_INVALID},
-		{GOOD_HEADER, "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":\"validator-1/t4/x\",\"iat\":1763400000,\"exp\":1763400300,\"jti\":\"j\"}",
+		{GOOD_HEADER, "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":\"validator-1/t4\",\"iat\":1763400000,\"jti\":\"j\"}",
 		 ERR_TOKEN_INVALID},
-		{GOOD_HEADER, "{\"iss\":\"validator-1\",\"sub\":\"redis\",\"aud\":\"validator-1/t4\",\"iat\":1763400000,\"exp\":1763400300,\"jti\":\"j\"}",
+		{GOOD_HEADER,
+		 "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":\"validator-1/t4/x\",\"iat\":1763400000,\"exp\":1763400300,\"jti\":\"j\"}",
+		 ERR_TOKEN_INVALID},
+		{GOOD_HEADER,
+		 "{\"iss\":\"validator-1\",\"sub\":\"redis\",\"aud\":\"validator-1/t4\",\"iat\":1763400000,\"exp\":1763400300,\"jti\":\"j\"}",
 		 ERR_TOKEN_INVALID},
 	};
 	struct buf token = {0};
@@ -279,10 +289,12 @@ static void keys_that_are_not_known(void **state)
 	assert_int_equal(err.code, ERR_TOKEN_INVALID);
 	assert_non_null(strstr(err.message, "not known"));
 	/* Too long a life, which sat_make does not give. */
-	forge(&token, GOOD_HEADER, "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":\"t4\",\"iat\":1763400000,\"exp\":1763403601,\"jti\":\"j\"}");
+	forge(&token, GOOD_HEADER,
+	      "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":\"t4\",\"iat\":1763400000,\"exp\":1763403601,\"jti\":\"j\"}");
 	assert_false(check_by(buf_str(&token), &key.public_key, &out, &a, &err));
 	assert_int_equal(err.code, ERR_TOKEN_INVALID);
-	forge(&token, GOOD_HEADER, "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":\"t4\",\"iat\":1763400000,\"exp\":1763400000,\"jti\":\"j\"}");
+	forge(&token, GOOD_HEADER,
+	      "{\"iss\":\"validator-1\",\"sub\":\"ledger\",\"aud\":\"t4\",\"iat\":1763400000,\"exp\":1763400000,\"jti\":\"j\"}");
 	assert_false(check_by(buf_str(&token), &key.public_key, &out, &a, &err));
 	assert_int_equal(err.code, ERR_TOKEN_INVALID);
 	buf_free(&token);
@@ -340,7 +352,8 @@ static void base64url_has_one_spelling(void **state)
 	/* RFC 4648 section 10, without padding, and the two digits of its own. */
 	static const struct {
 		const char *bytes, *text;
-	} good[] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff", "-_8"}};
+	} good[] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"},
+		    {"\xfb\xff", "-_8"}};
 	static const char *const bad[] = {"Z", "Zg==", "Zh", "Zm9", "Zm9vY", "+/8", "Zm 9v", "Zm9v\n", "Zg=", "Z\xc3\xa9g"};
 	struct buf out = {0};
 	(void)state;

@@ -41,7 +41,7 @@ struct blob_store {
 	struct shard shards[BLOB_SHARDS];
 	struct identity_set *verified;
 	_Atomic uint64_t reserved; /* bytes announced by puts and not yet written */
-	_Atomic uint64_t next_tmp;
+	_Atomic uint64_t next_name; /* a number for names in tmp and quarantine */
 	_Atomic bool cancelled;
 	_Atomic bool read_only;
 	pthread_mutex_t reason_lock;

@@ -49,7 +49,7 @@ static bool open_temporary(struct blob_put *p, struct error *err)
 	if (s->nameless) {
 		p->fd = openat(s->tmp_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, BLOB_MODE);
 	} else {
-		(void)snprintf(p->name, sizeof(p->name), "put-%llu", (unsigned long long)atomic_fetch_add(&s->next_tmp, 1));
+		(void)snprintf(p->name, sizeof(p->name), "put-%llu", (unsigned long long)atomic_fetch_add(&s->next_name, 1));
 		p->fd = openat(s->tmp_fd, p->name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, BLOB_MODE);
 	}
 	if (p->fd >= 0)

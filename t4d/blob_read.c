@@ -49,10 +49,11 @@ static void quarantine(struct blob_store *s, const struct hash *h, const struct 
 {
 	struct blob_name name = blob_name(h);
 	struct shard *d = blob_shard(s, h);
-	char to[HASH_TEXT_LEN + 32];
+	char to[HASH_TEXT_LEN + 64];
 	struct stat st;
 	int failure = 0;
-	(void)snprintf(to, sizeof(to), "%s.%lld", name.text, (long long)clock_wall_ms());
+	(void)snprintf(to, sizeof(to), "%s.%lld.%llu", name.text, (long long)clock_wall_ms(),
+		       (unsigned long long)atomic_fetch_add(&s->next_name, 1));
 	pthread_mutex_lock(&d->lock);
 	bool same = fstatat(d->fd, name.text, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == bad->device && st.st_ino == bad->inode;
 	if (same && renameat(d->fd, name.text, s->quarantine_fd, to) == 0)

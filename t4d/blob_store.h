@@ -3,7 +3,7 @@
  *
  *	<dir>/<first two hex>/<hash>    a blob: exactly its bytes
  *	<dir>/tmp/                      what is being written; emptied when a serving store opens
- *	<dir>/quarantine/               <hash>.<ms since the epoch>: what no longer matched its hash
+ *	<dir>/quarantine/               <hash>.<ms since the epoch>.<n>: what no longer matched its hash
  *
  * A put is: write a file without a name (where O_TMPFILE is missing, one in tmp), fsync(file), link it into place, fsync(directory);
  * only then is it answered. So a kill or power cut at any instant leaves every answered blob readable and no half-written file visible.

@@ -69,7 +69,8 @@ static const struct option_row start_options[] = {
 	END_OPTIONS,
 };
 static const struct option_row stop_options[] = {OPTION_WAIT("How long each service may take to end."), END_OPTIONS};
-static const struct option_row restart_options[] = {OPTION_WAIT("How long each service may take to end, and to become ready."), END_OPTIONS};
+static const struct option_row restart_options[] = {OPTION_WAIT("How long each service may take to end, and to become ready."),
+						    END_OPTIONS};
 static const struct option_row logs_options[] = {
 	{.name = "follow", .letter = 'f', .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Go on with what is added."},
 	{.name = "lines", .letter = 'n', .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .fallback = "100", .min = 0,
@@ -120,8 +121,10 @@ static const struct option_row list_options[] = {
 	END_OPTIONS,
 };
 static const struct option_row topology_options[] = {
-	{.name = "snapshot", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "Write the signed snapshot to a file."},
-	{.name = "verify", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Check the signed snapshot against trusted sovereign keys."},
+	{.name = "snapshot", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE",
+	 .doc = "Write the signed snapshot to a file."},
+	{.name = "verify", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY,
+	 .doc = "Check the signed snapshot against trusted sovereign keys."},
 	{.name = "from", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE",
 	 .doc = "Check a snapshot from a file; needs no coordinator."},
 	{.name = "trust", .type = OPTION_TEXT, .flags = OPTION_REPEATABLE, .value = "KEY",
@@ -203,11 +206,14 @@ static const struct option_row config_show_options[] = {
 	}
 static const struct argument_row files_args[] = {
 	{.name = "file", .required = true, .repeated = true, .doc = "A file; - is standard input.", .complete = "file"}, END_ARGS};
-static const struct argument_row hashes_args[] = {{.name = "hash", .required = true, .repeated = true, .doc = "A content's SHA-256."}, END_ARGS};
+static const struct argument_row hashes_args[] = {{.name = "hash", .required = true, .repeated = true, .doc = "A content's SHA-256."},
+						  END_ARGS};
 static const struct argument_row maybe_hashes_args[] = {
-	{.name = "hash", .repeated = true, .doc = "What to copy; - reads hashes from standard input. Without it: everything the source lists."}, END_ARGS};
+	{.name = "hash", .repeated = true,
+	 .doc = "What to copy; - reads hashes from standard input. Without it: everything the source lists."}, END_ARGS};
 static const struct argument_row prefix_args[] = {{.name = "prefix", .doc = "Only hashes that begin so."}, END_ARGS};
-static const struct argument_row token_args[] = {{.name = "token", .doc = "The token; without it, or with -, from standard input."}, END_ARGS};
+static const struct argument_row token_args[] = {{.name = "token", .doc = "The token; without it, or with -, from standard input."},
+						 END_ARGS};
 static const struct option_row signer_options[] = {OPTIONS_SIGNER, END_OPTIONS};
 static const struct option_row content_get_options[] = {
 	{.name = "out", .letter = 'o', .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE",
@@ -229,7 +235,8 @@ static const struct option_row token_new_options[] = {
 	 .doc = "What it is for: content:put, content:delete, content:list."},
 	{.name = "content", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "HASH", .doc = "Bind it to this content."},
 	{.name = "size", .type = OPTION_SIZE, .flags = OPTION_FLAG_ONLY, .value = "BYTES", .doc = "Bind it to this size."},
-	{.name = "lifetime", .type = OPTION_DURATION, .flags = OPTION_FLAG_ONLY, .value = "TIME", .fallback = "5m", .min = 1000, .max = 3600000,
+	{.name = "lifetime", .type = OPTION_DURATION, .flags = OPTION_FLAG_ONLY, .value = "TIME", .fallback = "5m", .min = 1000,
+	 .max = 3600000,
 	 .doc = "For how long it is good."},
 	END_OPTIONS,
 };
@@ -280,7 +287,8 @@ const struct command tana_commands[] = {
 	 .doc = "Shows the node and the very key it admits, and asks. The signature names the network, the node and that key.\n\n"
 		"--json: {success, nodeId, status}.",
 	 .example = "tana mesh approve validator-1"},
-	{.path = "mesh deny", .args = node_args, .options = decide_options, .run = cmd_mesh_deny, .summary = "Refuse a pending node, for good.",
+	{.path = "mesh deny", .args = node_args, .options = decide_options, .run = cmd_mesh_deny,
+	 .summary = "Refuse a pending node, for good.",
 	 .doc = "It stays denied until tana mesh reset.\n\n--json: {success, nodeId, status}.",
 	 .example = "tana mesh deny stranger --reason \"not one of ours\""},
 	{.path = "mesh remove", .args = node_args, .options = decide_options, .run = cmd_mesh_remove, .summary = "Remove a node.",
@@ -331,7 +339,8 @@ const struct command tana_commands[] = {
 	{.path = "mesh sovereign remove", .args = sovereign_args, .options = key_options, .run = cmd_mesh_sovereign_remove,
 	 .summary = "Take a key's power away.",
 	 .doc = "The last one cannot go.\n\n--json: {success, publicKey}.", .example = "tana mesh sovereign remove ed25519_..."},
-	{.path = "mesh rotate-key", .options = rotate_key_options, .run = cmd_mesh_rotate_key, .summary = "Replace a node's key by a new one.",
+	{.path = "mesh rotate-key", .options = rotate_key_options, .run = cmd_mesh_rotate_key,
+	 .summary = "Replace a node's key by a new one.",
 	 .doc = "Both keys sign; the node's status and admission stay. If it is cut short, run it again: it goes on where it "
 		"was.\n\n"
 		"--json: {nodeId, oldPublicKey, newPublicKey, keyFile}.",
@@ -348,13 +357,15 @@ const struct command tana_commands[] = {
 		"--json: {network, coordinator, size, root, sovereigns, continuesSize}; with --entry the entry.",
 	 .example = "tana mesh audit verify"},
 
-	{.path = "content put", .args = files_args, .options = signer_options, .run = cmd_content_put, .summary = "Store files; prints their hashes.",
+	{.path = "content put", .args = files_args, .options = signer_options, .run = cmd_content_put,
+	 .summary = "Store files; prints their hashes.",
 	 .doc = "The exit status is that of the first file that failed; the others are stored all the same.\n\n"
 		"--json: {\"content\":[{file, hash, size, stored}]}; stored is false for what was there already.",
 	 .example = "tana content put README.md"},
-	{.path = "content get", .args = hashes_args, .options = content_get_options, .run = cmd_content_get, .summary = "Fetch contents by their hashes.",
-	 .doc = "What comes is checked against its hash before it is written to standard output, or gets its name. A file that was cut short is kept as "
-		".NAME.HASH.part and goes on from there when the command is run again.\n\n"
+	{.path = "content get", .args = hashes_args, .options = content_get_options, .run = cmd_content_get,
+	 .summary = "Fetch contents by their hashes.",
+	 .doc = "What comes is checked against its hash before it is written to standard output, or gets its name. A file that was "
+		"cut short is kept as .NAME.HASH.part and goes on from there when the command is run again.\n\n"
 		"--json (with --out): {\"content\":[{hash, file, size, resumedAt}]}.",
 	 .example = "tana content get 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 --out hello.txt"},
 	{.path = "content has", .args = hashes_args, .run = cmd_content_has, .summary = "Is it stored?",
@@ -378,7 +389,8 @@ const struct command tana_commands[] = {
 	{.path = "token inspect", .args = token_args, .options = token_inspect_options, .run = cmd_token_inspect,
 	 .summary = "What a token says, and whether it holds.",
 	 .doc = "Judged as the service it is for would. The exit status is 0 when it holds, else 6.\n\n"
-		"--json: {iss, sub, aud, iat, exp, jti, scope?, content?, size?, valid, code?, problem?, keyFrom?}; valid is null when the key is not known.",
+		"--json: {iss, sub, aud, iat, exp, jti, scope?, content?, size?, valid, code?, problem?, keyFrom?}; valid is null when "
+		"the key is not known.",
 	 .example = "tana token inspect < token.txt"},
 
 	{.path = "keys new", .args = kind_args, .options = keys_new_options, .run = cmd_keys_new, .summary = "Make a key.",
@@ -400,7 +412,8 @@ const struct command tana_commands[] = {
 	 .summary = "Set, change or remove a key's passphrase.",
 	 .doc = "--json: {file, publicKey, sealed}.", .example = "tana keys passphrase sovereign"},
 
-	{.path = "new user", .args = user_args, .options = new_user_options, .run = cmd_new_user, .summary = "Make a user: a name and a key.",
+	{.path = "new user", .args = user_args, .options = new_user_options, .run = cmd_new_user,
+	 .summary = "Make a user: a name and a key.",
 	 .doc = "--json: {username, displayName, publicKey, keyFile}.", .example = "tana new user @alice --display-name \"Alice\""},
 
 	{.path = "config show", .options = config_show_options, .run = cmd_config_show, .summary = "What is set.",

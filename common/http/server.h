@@ -168,7 +168,7 @@ struct http_reply *http_reply_error_extra(struct http_request *r, const struct e
 struct http_reply *http_reply_empty(struct http_request *r, int status);
 /* Streams `size` bytes of an open file from its current offset; takes the descriptor. */
 struct http_reply *http_reply_file(struct http_request *r, int status, const char *content_type, int fd, uint64_t size);
-/* The same from `offset`. A file that is shorter than that cuts the connection. */
+/* The same from `offset`. When the file is shorter than that the connection is cut, at the latest after the idle timeout. */
 struct http_reply *http_reply_file_part(struct http_request *r, int status, const char *content_type, int fd, uint64_t offset,
 					uint64_t size);
 /*

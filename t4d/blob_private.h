@@ -56,7 +56,7 @@ struct blob_name {
 };
 static inline struct blob_name blob_name(const struct hash *h)
 {
-	struct blob_name n;
+	struct blob_name n = {{0}};
 	hash_to_text(h, n.text);
 	return n;
 }

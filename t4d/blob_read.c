@@ -110,7 +110,7 @@ static bool look(int fd, struct identity *id, bool *regular, struct error *err)
 /* Opens what is under the name. flags: O_DIRECT or 0; a file system that has it not gives the file without. */
 static bool open_file(struct blob_store *s, const struct hash *h, int flags, int *fd, struct identity *id, struct error *err)
 {
-	bool regular;
+	bool regular = false;
 	int how = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK; /* a FIFO must not hold us */
 	*fd = openat(blob_shard(s, h)->fd, blob_name(h).text, how | flags);
 	if (*fd < 0 && flags && errno == EINVAL)
@@ -138,7 +138,7 @@ static bool look_up(struct blob_store *s, const struct hash *h, struct identity 
 
 bool blob_exists(struct blob_store *s, const struct hash *h, uint64_t *size)
 {
-	struct identity id;
+	struct identity id = {0};
 	bool there = look_up(s, h, &id);
 	if (there && size)
 		*size = id.size;
@@ -147,7 +147,7 @@ bool blob_exists(struct blob_store *s, const struct hash *h, uint64_t *size)
 
 bool blob_stored_at(struct blob_store *s, const struct hash *h, int64_t *ns, uint64_t *size)
 {
-	struct identity id;
+	struct identity id = {0};
 	if (!look_up(s, h, &id))
 		return false;
 	*ns = id.changed_ns; /* set when it was linked into place */
@@ -199,7 +199,7 @@ static bool check_file(struct blob_store *s, const struct hash *h, int fd, struc
 	for (int i = 0; i < CHECKS_MAX; i++) {
 		struct identity before = *id;
 		struct hash found;
-		bool regular;
+		bool regular = false;
 		if (!hash_file(s, fd, before.size, how, &found, err) || !look(fd, id, &regular, err))
 			return false;
 		if (!identity_equal(&before, id))
@@ -221,7 +221,7 @@ static bool check_cached(struct blob_store *s, const struct hash *h, int fd, str
 
 bool blob_open_quick(struct blob_store *s, const struct hash *h, uint64_t hash_max, int *fd, uint64_t *size, bool *later, struct error *err)
 {
-	struct identity id;
+	struct identity id = {0};
 	*later = false;
 	if (!open_file(s, h, 0, fd, &id, err))
 		return false;
@@ -248,7 +248,7 @@ bool blob_open(struct blob_store *s, const struct hash *h, int *fd, uint64_t *si
 
 bool blob_verify(struct blob_store *s, const struct hash *h, blob_pace_fn *pace, void *ctx, uint64_t *size, struct error *err)
 {
-	struct identity id;
+	struct identity id = {0};
 	int fd;
 	if (!open_file(s, h, O_DIRECT, &fd, &id, err))
 		return false;

@@ -6,6 +6,7 @@
 
 #include <time.h>
 
+#include "crypto/note.h"
 #include "meshd/mesh_verify.h"
 
 #define A key(1)
@@ -28,15 +29,22 @@ static void note(void *ctx, const struct finding *f)
 	buf_printf(&found->text, "%s %.*s %s: %s\n", f->table, STR_ARG(f->row), f->column ? f->column : "-", f->problem);
 }
 
-static struct verify_result verify(struct stored *s, struct report *found)
+static bool try_verify(struct stored *s, struct str kept, struct report *found, struct verify_result *result, struct error *err)
 {
-	struct verify_result result = {0};
-	struct error err = {0};
+	*result = (struct verify_result){0};
 	*found = (struct report){.count = 0};
 	struct db_conn *c = open_how(s->mesh.config.db_url, DB_OPEN_READ_ONLY);
-	if (!mesh_verify(&s->mesh, c, STR_NONE, note, found, &result, &err))
-		fail_msg("%s", err.message);
+	bool ok = mesh_verify(&s->mesh, c, kept, note, found, result, err);
 	db_close(c);
+	return ok;
+}
+
+static struct verify_result verify(struct stored *s, struct report *found)
+{
+	struct verify_result result;
+	struct error err;
+	if (!try_verify(s, STR_NONE, found, &result, &err))
+		fail_msg("%s", err.message);
 	assert_int_equal(result.findings, found->count);
 	return result;
 }
@@ -245,6 +253,9 @@ static void test_times_and_places_out_of_this_world(void **state)
 		{"INSERT INTO audit_tree SELECT level + 40, position, hash FROM audit_tree", "audit_tree all -: there are more rows"},
 		{"UPDATE audit_head SET size = 9223372036854775807", "audit_head 1 size: the value is not what the log gives"},
 		{"UPDATE nodes SET registered_at = -9223372036854775807 - 1", "nodes a registered_at: the value is not what the log gives"},
+		{"UPDATE nodes SET status = 'denied'", "nodes a status: the value is not what the log gives"},
+		{"UPDATE nodes SET status = 'pending'", "nodes a status: the value is not what the log gives"},
+		{"UPDATE nodes SET role = 'offline'", "nodes a role: the value is not what the log gives"},
 		{"UPDATE nodes SET id = 'b'", "nodes b -: the log gives no such row"},
 		{"UPDATE nodes SET id = 'b'", "nodes a -: the row is missing"},
 		{"UPDATE nodes SET services = ''", "nodes a services: the value is not what the log gives"},
@@ -284,6 +295,75 @@ static void test_somebody_elses_log(void **state)
 	stored_end(&s);
 }
 
+/* Only who is admitted may be silent. */
+static void test_silent_nodes(void **state)
+{
+	struct stored s;
+	begin(&s, state);
+	stores(&s, REGISTRATION(&s.world, .id = "waits", .node = B, .timestamp = now(&s)));
+	script(s.conn, "UPDATE nodes SET status = 'offline' WHERE id = 'a'");
+	clean(&s);
+	script(s.conn, "UPDATE nodes SET status = 'offline' WHERE id = 'waits'");
+	finds(&s, "nodes waits status: the value is not what the log gives");
+	stored_end(&s);
+}
+
+/* Somebody kept this head of the log. */
+static struct str kept_head(struct stored *s, const char *origin, const struct signer *by)
+{
+	struct report found;
+	struct verify_result r = verify(s, &found);
+	struct checkpoint cp = {.size = (uint64_t)r.entries};
+	snprintf(cp.origin, sizeof(cp.origin), "%s", origin);
+	assert_true(hash_from_text(r.root, &cp.root));
+	struct buf text = {0};
+	checkpoint_sign(&cp, &by->secret, &text);
+	buf_free(&found.text);
+	return taken(&s->world, &text);
+}
+
+static void finds_against(struct stored *s, struct str kept, const char *want)
+{
+	struct report found;
+	struct verify_result r;
+	struct error err;
+	if (!try_verify(s, kept, &found, &r, &err))
+		fail_msg("%s", err.message);
+	if (want ? !strstr(buf_z(&found.text), want) : found.count != 0)
+		fail_msg("no \"%s\" in:\n%s", want ? want : "(nothing)", buf_z(&found.text));
+	buf_free(&found.text);
+}
+
+static void test_kept_checkpoints(void **state)
+{
+	struct stored s;
+	begin(&s, state);
+	struct report found;
+	struct verify_result r;
+	struct error err;
+	struct str kept = kept_head(&s, "tana-mesh/unit", key(COORDINATOR));
+	finds_against(&s, kept, NULL);
+	stores(&s, REGISTRATION(&s.world, .id = "b", .node = B, .timestamp = now(&s)));
+	struct str later = kept_head(&s, "tana-mesh/unit", key(COORDINATOR));
+	finds_against(&s, kept, NULL);
+	finds_against(&s, later, NULL);
+	assert_false(try_verify(&s, kept_head(&s, "tana-mesh/other", key(COORDINATOR)), &found, &r, &err));
+	assert_int_equal(err.code, ERR_WRONG_NETWORK);
+	assert_false(try_verify(&s, kept_head(&s, "tana-mesh/unit", MALLORY), &found, &r, &err));
+	assert_false(try_verify(&s, STR_LIT("nonsense"), &found, &r, &err));
+
+	/* The end cut off, with all that came of it: a good log in itself, and shorter than what was kept. */
+	script(s.conn, "DELETE FROM audit_log WHERE idx = 3; UPDATE audit_head SET size = 3; DELETE FROM nodes WHERE id = 'b';"
+		       "DELETE FROM audit_tree WHERE (level = 0 AND position = 3) OR (level = 1 AND position = 1) OR level = 2");
+	finds_against(&s, kept, NULL);
+	finds_against(&s, later, "audit_log 3 -: entries are missing at the end");
+	/* Another end in its place. */
+	stores(&s, REGISTRATION(&s.world, .id = "c", .node = B, .timestamp = now(&s)));
+	finds_against(&s, kept, NULL);
+	finds_against(&s, later, "audit_log 0..3 -: history was rewritten");
+	stored_end(&s);
+}
+
 static void test_registries_of_earlier_versions(void **state)
 {
 	const struct fixture *f = *state;
@@ -316,6 +396,8 @@ int main(void)
 		DB_CASE(test_old_words),
 		DB_CASE(test_times_and_places_out_of_this_world),
 		DB_CASE(test_somebody_elses_log),
+		DB_CASE(test_silent_nodes),
+		DB_CASE(test_kept_checkpoints),
 		DB_CASE(test_registries_of_earlier_versions),
 	};
 	struct error err;

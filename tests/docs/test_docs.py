@@ -188,9 +188,9 @@ def test_every_room_and_family_of_files_is_in_the_architecture():
     programs = {p.parent.name for p in ROOT.glob("*/*d.c") if p.name == f"{p.parent.name}.c"} | {"tana-cli"}
     assert rooms == {p.name for p in (ROOT / "common").iterdir() if p.is_dir()} | programs
     patterns = [p for row in rows(section(text, "## What each family of files is for")) for p in re.findall(r"`([\w.*]+)`", row[0])]
-    for path in (ROOT / "meshd").glob("*.[ch]"):
-        fits = any(pathlib.PurePath(path.name).match(p) for p in patterns) or path.name in ("api.h", "mesh.h")
-        assert fits, f"docs/architecture.md does not say what meshd/{path.name} is for"
+    for path in [*(ROOT / "meshd").glob("*.[ch]"), *(ROOT / "t4d").glob("*.[ch]")]:
+        fits = any(pathlib.PurePath(path.name).match(p) for p in patterns) or path.name in ("api.h", "mesh.h", "t4.h")
+        assert fits, f"docs/architecture.md does not say what {path.parent.name}/{path.name} is for"
 
 
 # ---------------------------------------------------------------- links, words

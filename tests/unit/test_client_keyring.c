@@ -236,7 +236,7 @@ static void a_mesh_that_hangs_holds_nobody_for_long(void **state)
 	begin = clock_mono_ms();
 	for (int i = 0; i < 100; i++)
 		expect_key(k, "a", "t4", NULL); /* the reading under way is given up on */
-	assert_true(since(begin) < 500);
+	assert_true(since(begin) < 20000); /* and not waited for 2 s a hundred times */
 	mesh_sets(&mesh.hangs, false);
 	wait_until(keys_of(k) == 2);
 	expect_key(k, "a", "t4", KEY_A);

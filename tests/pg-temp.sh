@@ -7,12 +7,13 @@
 #	pg-temp.sh down DIR | up DIR | restart DIR   `down` is a crash: no clean shutdown; data, port and URL stay
 #	pg-temp.sh stop DIR                       stops it and removes it
 #
-# fsync is on unless a setting says otherwise. PostgreSQL refuses to run as root: root runs it as the user postgres. When DIR is out of that user's reach, or too
-# long for a socket's path, the cluster lives in a folder of its own under /tmp, which DIR/pg-temp.home names.
+# fsync is on unless a setting says otherwise. PostgreSQL refuses to run as root: root runs it as the user postgres. When DIR is
+# out of that user's reach, or too long for a socket's path, the cluster lives in a folder of its own under /tmp, which
+# DIR/pg-temp.home names.
 set -eu
 
 die() { echo "pg-temp: $*" >&2; exit 1; }
-usage() { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 [ $# -ge 2 ] || usage
 verb=$1 dir=$2

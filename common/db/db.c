@@ -1,4 +1,7 @@
-/* What both databases share: URLs, the order of calls, the rule that a failed transaction stays failed, the table of prepared statements. */
+/*
+ * What both databases share: URLs, the order of calls, the rule that a failed transaction stays failed, the table of prepared
+ * statements.
+ */
 #include "db_driver.h"
 
 #include <stdlib.h>
@@ -74,7 +77,10 @@ bool db_check(struct db_conn *c)
 	return c->usable;
 }
 
-/* PostgreSQL refuses everything after a failure inside a transaction. SQLite would go on, and programs would come to rely on it; so it does not here either. */
+/*
+ * PostgreSQL refuses everything after a failure inside a transaction. SQLite would go on, and programs would come to rely on it; so
+ * it does not here either.
+ */
 static enum db_status earlier_failure(const struct db_conn *c, struct error *err)
 {
 	if (c->failed != DB_OK)

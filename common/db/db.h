@@ -1,15 +1,16 @@
 /*
- * SQL over a URL: `sqlite:PATH` (embedded) or `postgres://...` / `postgresql://...` (libpq). SQL is written once, in a portable subset, with $1-style
- * parameters numbered in order of first use. Column types: BIGINT (int64), TEXT, BYTEA (bytes).
+ * SQL over a URL: `sqlite:PATH` (embedded) or `postgres://...` / `postgresql://...` (libpq). SQL is written once, in a portable
+ * subset, with $1-style parameters numbered in order of first use. Column types: BIGINT (int64), TEXT, BYTEA (bytes).
  *
  * Three layers, one header each:
  *	db.h		a connection, statements, transactions
  *	db_pool.h	many readers, and the one writer that lets concurrent small writes share durable commits
  *	db_migrate.h	numbered schema changes
  *
- * A connection belongs to one thread at a time. Failures are the world's: they come back as enum db_status plus *err, never as an exit.
- * A column of PostgreSQL that is none of the three types (what COUNT, SUM and comparisons give) is read as BIGINT where it is a whole number or a boolean;
- * other types are refused as DB_BROKEN: cast them in the SQL. TEXT goes by the database's order of bytes on SQLite, by its collation on PostgreSQL.
+ * A connection belongs to one thread at a time. Failures are the world's: they come back as enum db_status plus *err, never as an
+ * exit. A column of PostgreSQL that is none of the three types (what COUNT, SUM and comparisons give) is read as BIGINT where it is
+ * a whole number or a boolean; other types are refused as DB_BROKEN: cast them in the SQL. TEXT goes by the database's order of
+ * bytes on SQLite, by its collation on PostgreSQL.
  */
 #ifndef TANA_DB_DB_H
 #define TANA_DB_DB_H
@@ -66,9 +67,10 @@ enum db_open_how {
 	DB_OPEN_READ_ONLY /* existing; every write is refused by the database */
 };
 /*
- * Opens a connection. SQLite: WAL, synchronous=FULL, foreign keys on, a busy timeout of 5 s; a file that is not a database or fails its header checks is
- * DB_BROKEN/ERR_CORRUPT and is left as it is. PostgreSQL: synchronous_commit stays the server's (warned about once when off); application_name from `name`.
- * Passwords in URLs never reach *err or the log. ERR_CONFIG for a URL that is neither.
+ * Opens a connection. SQLite: WAL, synchronous=FULL, foreign keys on, a busy timeout of 5 s; a file that is not a database or fails
+ * its header checks is DB_BROKEN/ERR_CORRUPT and is left as it is. PostgreSQL: synchronous_commit stays the server's (warned about
+ * once when off); application_name from `name`. Passwords in URLs never reach *err or the log. ERR_CONFIG for a URL that is
+ * neither.
  */
 MUST_CHECK enum db_status db_open(const char *url, enum db_open_how how, const char *name, struct db_conn **out, struct error *err);
 void db_close(struct db_conn *c); /* NULL is allowed; rolls back what is open */
@@ -78,16 +80,17 @@ MUST_CHECK bool db_url_display(const char *url, char *out, size_t size);
 MUST_CHECK bool db_url_kind(const char *url, enum db_kind *kind, struct error *err);
 
 /*
- * Runs a statement that answers no rows, or whose rows do not matter. *changed (may be NULL) gets the number of rows that an INSERT, UPDATE or DELETE changed.
- * Outside a transaction the statement is its own; DB_UNAVAILABLE then leaves open whether it was done.
+ * Runs a statement that answers no rows, or whose rows do not matter. *changed (may be NULL) gets the number of rows that an
+ * INSERT, UPDATE or DELETE changed. Outside a transaction the statement is its own; DB_UNAVAILABLE then leaves open whether it was
+ * done.
  */
 MUST_CHECK enum db_status db_run(struct db_conn *c, const struct db_sql *sql, struct db_args args, int64_t *changed, struct error *err);
 
 /*
- * Runs a query. Loop: while (db_next(rows)) { db_int(rows, 0) ... }  then status = db_finish(rows, err).
- * One result may be open per connection and statement; all are finished before db_commit. Texts and blobs live until the next db_next or db_finish.
- * db_query never returns NULL rows on DB_OK; after any other status there is nothing to finish.
- * PostgreSQL hands over the whole result at once: walk large tables in pages (WHERE key > last ORDER BY key LIMIT n).
+ * Runs a query. Loop: while (db_next(rows)) { db_int(rows, 0) ... }  then status = db_finish(rows, err). One result may be open per
+ * connection and statement; all are finished before db_commit. Texts and blobs live until the next db_next or db_finish. db_query
+ * never returns NULL rows on DB_OK; after any other status there is nothing to finish. PostgreSQL hands over the whole result at
+ * once: walk large tables in pages (WHERE key > last ORDER BY key LIMIT n).
  */
 struct db_rows;
 MUST_CHECK enum db_status db_query(struct db_conn *c, const struct db_sql *sql, struct db_args args, struct db_rows **rows, struct error *err);
@@ -103,23 +106,30 @@ const char *db_column_name(struct db_rows *rows, int column);
 enum db_type db_column_type(struct db_rows *rows, int column);
 
 /*
- * The same statement with many argument lists, in order: one loop on SQLite, one pipeline (one round trip) on PostgreSQL. After each, `each`
- * (may be NULL) is called with its index and the rows changed; for statements with RETURNING, `rows` stands on the first row, or is NULL when there was none,
- * and `changed` is 1 or 0 accordingly. `each` must not use the connection. Must run inside a transaction. Stops at the first failure.
+ * The same statement with many argument lists, in order: one loop on SQLite, one pipeline (one round trip) on PostgreSQL. After
+ * each, `each` (may be NULL) is called with its index and the rows changed; for statements with RETURNING, `rows` stands on the
+ * first row, or is NULL when there was none, and `changed` is 1 or 0 accordingly. `each` must not use the connection. Must run
+ * inside a transaction. Stops at the first failure.
  */
 typedef void db_each_fn(void *ctx, size_t index, int64_t changed, struct db_rows *rows);
 MUST_CHECK enum db_status db_run_many(struct db_conn *c, const struct db_sql *sql, const struct db_args *args, size_t count, db_each_fn *each,
 				      void *ctx, struct error *err);
 
-/* SQL text that is not known at compile time (migrations, audits that walk tables). Several statements separated by ';' are allowed in db_script. */
+/*
+ * SQL text that is not known at compile time (migrations, audits that walk tables). Several statements separated by ';' are allowed
+ * in db_script.
+ */
 MUST_CHECK enum db_status db_script(struct db_conn *c, const char *sql, struct error *err);
 MUST_CHECK enum db_status db_query_text(struct db_conn *c, const char *sql, struct db_args args, struct db_rows **rows, struct error *err);
 
-/* Transactions. WRITE takes SQLite's write lock at once (BEGIN IMMEDIATE) and is READ COMMITTED on PostgreSQL; SNAPSHOT is read-only and sees one
- * state throughout, from its first statement on (REPEATABLE READ on PostgreSQL). Not nested. After DB_OK from db_commit the change is durable.
- * Once a statement has failed inside a transaction, on either database every later statement and db_commit give that same failure, and db_commit rolls back: use
- * ON CONFLICT where a conflict is expected. DB_UNAVAILABLE from db_commit itself is AMBIGUOUS: the answer was lost, and the change may or may not have been kept. After any
- * db_commit no transaction is open. */
+/*
+ * Transactions. WRITE takes SQLite's write lock at once (BEGIN IMMEDIATE) and is READ COMMITTED on PostgreSQL; SNAPSHOT is
+ * read-only and sees one state throughout, from its first statement on (REPEATABLE READ on PostgreSQL). Not nested. After DB_OK
+ * from db_commit the change is durable. Once a statement has failed inside a transaction, on either database every later statement
+ * and db_commit give that same failure, and db_commit rolls back: use ON CONFLICT where a conflict is expected. DB_UNAVAILABLE from
+ * db_commit itself is AMBIGUOUS: the answer was lost, and the change may or may not have been kept. After any db_commit no
+ * transaction is open.
+ */
 enum db_txn { DB_TXN_WRITE, DB_TXN_SNAPSHOT };
 MUST_CHECK enum db_status db_begin(struct db_conn *c, enum db_txn kind, struct error *err);
 MUST_CHECK enum db_status db_commit(struct db_conn *c, struct error *err);

@@ -14,7 +14,8 @@ DB_SQL(sql_no_lock_timeout, "SET LOCAL lock_timeout = 0");
 DB_SQL(sql_take_turns, "SELECT pg_advisory_xact_lock(1952542305)::text");
 DB_SQL(sql_last, "SELECT version, name FROM local_schema ORDER BY version DESC LIMIT 1");
 DB_SQL(sql_record, "INSERT INTO local_schema (version, name, applied_at) VALUES ($1, $2, $3)");
-static const char create_table[] = "CREATE TABLE IF NOT EXISTS local_schema (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)";
+static const char create_table[] = "CREATE TABLE IF NOT EXISTS local_schema (version BIGINT PRIMARY KEY,"
+				   " name TEXT NOT NULL, applied_at BIGINT NOT NULL)";
 
 static enum db_status has_table(struct db_conn *c, bool *out, struct error *err)
 {

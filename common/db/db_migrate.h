@@ -1,7 +1,8 @@
 /*
- * Numbered schema changes. The table local_schema(version BIGINT, name TEXT, applied_at BIGINT) remembers what was done. Each migration runs once, in order, in one
- * transaction with its row; several instances starting at once take turns. A database whose version is newer than the last migration known here is refused
- * (ERR_CONFIG: "made by a newer version"). Migrations are only ever appended.
+ * Numbered schema changes. The table local_schema(version BIGINT, name TEXT, applied_at BIGINT) remembers what was done. Each
+ * migration runs once, in order, in one transaction with its row; several instances starting at once take turns. A database whose
+ * version is newer than the last migration known here is refused (ERR_CONFIG: "made by a newer version"). Migrations are only ever
+ * appended.
  */
 #ifndef TANA_DB_MIGRATE_H
 #define TANA_DB_MIGRATE_H

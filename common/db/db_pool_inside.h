@@ -1,6 +1,7 @@
 /*
- * Inside the pool. Three parties meet under one lock: threads that submit jobs and borrow readers (db_pool.c); the writer (db_writer.c), which runs the jobs;
- * the keeper (db_pool.c), which opens connections anew so that nobody else ever waits for a connect.
+ * Inside the pool. Three parties meet under one lock: threads that submit jobs and borrow readers (db_pool.c); the writer
+ * (db_writer.c), which runs the jobs; the keeper (db_pool.c), which opens connections anew so that nobody else ever waits for a
+ * connect.
  */
 #ifndef TANA_DB_POOL_INSIDE_H
 #define TANA_DB_POOL_INSIDE_H

@@ -1,9 +1,9 @@
 /*
- * PostgreSQL: statements and transactions. A statement is prepared once per connection, under a name of ours, and its rows come in the binary format. BEGIN
- * costs no round trip of its own: it travels with the first statement of its transaction.
+ * PostgreSQL: statements and transactions. A statement is prepared once per connection, under a name of ours, and its rows come in
+ * the binary format. BEGIN costs no round trip of its own: it travels with the first statement of its transaction.
  *
- * Arguments: integers as decimal text, so the server reads them as whatever integer type it deduced; texts and bytes in binary, so they need neither a NUL at
- * their end nor escapes.
+ * Arguments: integers as decimal text, so the server reads them as whatever integer type it deduced; texts and bytes in binary, so
+ * they need neither a NUL at their end nor escapes.
  */
 #include "db_postgres.h"
 

@@ -1,5 +1,7 @@
-/* Inside the PostgreSQL driver: what db_postgres.c (statements), db_postgres_connect.c (connections and failures) and db_postgres_rows.c (results) ask of each
- * other. */
+/*
+ * Inside the PostgreSQL driver: what db_postgres.c (statements), db_postgres_connect.c (connections and failures) and
+ * db_postgres_rows.c (results) ask of each other.
+ */
 #ifndef TANA_DB_POSTGRES_H
 #define TANA_DB_POSTGRES_H
 

@@ -11,8 +11,8 @@
 #include "base/mem.h"
 
 /*
- * What every session sets. Waiting for a lock and sleeping inside a transaction have an end, so that one stuck instance does not stop the others. Our statements
- * are short: compiling them to machine code costs more than it saves.
+ * What every session sets. Waiting for a lock and sleeping inside a transaction have an end, so that one stuck instance does not
+ * stop the others. Our statements are short: compiling them to machine code costs more than it saves.
  */
 static const char session_settings[] = "SET lock_timeout = '5s';"
 				       "SET idle_in_transaction_session_timeout = '60s';"
@@ -157,7 +157,10 @@ static enum db_status set_up(struct pg *c, struct error *err)
 	return status;
 }
 
-/* The settings before the URL are defaults that it may overrule; those after it are not to be overruled. A dead peer is noticed within about 15 s. */
+/*
+ * The settings before the URL are defaults that it may overrule; those after it are not to be overruled. A dead peer is noticed
+ * within about 15 s.
+ */
 static PGconn *connect_to(const char *url, const char *name)
 {
 	static const char *const keywords[] = {"connect_timeout",  "keepalives",       "keepalives_idle",  "keepalives_interval", "keepalives_count",

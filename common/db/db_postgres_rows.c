@@ -1,4 +1,7 @@
-/* PostgreSQL: results, in the binary format (section 55.7 "Message Formats" and the send functions of the server's types): all numbers are big-endian. */
+/*
+ * PostgreSQL: results, in the binary format (section 55.7 "Message Formats" and the send functions of the server's types): all
+ * numbers are big-endian.
+ */
 #include "db_postgres.h"
 
 #include <stdlib.h>
@@ -100,8 +103,8 @@ static int int16_at(const char *p)
 }
 
 /*
- * NUMERIC: four int16 (number of digits, weight of the first, sign, decimals shown), then the digits, in base 10000. False when it is not a whole number
- * within int64. Summed up below zero, where int64 reaches one further.
+ * NUMERIC: four int16 (number of digits, weight of the first, sign, decimals shown), then the digits, in base 10000. False when it
+ * is not a whole number within int64. Summed up below zero, where int64 reaches one further.
  */
 static bool numeric_to_int64(const char *p, int n, int64_t *out)
 {

@@ -1,6 +1,6 @@
 /*
- * SQLite: statements, results, transactions. Every connection is opened without mutexes (one thread at a time uses it) and keeps each statement prepared, so
- * running one costs a table lookup, the binds and the work itself.
+ * SQLite: statements, results, transactions. Every connection is opened without mutexes (one thread at a time uses it) and keeps
+ * each statement prepared, so running one costs a table lookup, the binds and the work itself.
  */
 #include "db_sqlite.h"
 
@@ -98,7 +98,10 @@ static void drop(void *prepared)
 	free(s);
 }
 
-/* SQLite numbers $1, $2... by their first use, PostgreSQL by their digits: a text where the two differ is refused here, before it does harm. */
+/*
+ * SQLite numbers $1, $2... by their first use, PostgreSQL by their digits: a text where the two differ is refused here, before it
+ * does harm.
+ */
 static bool parameters_in_order(sqlite3_stmt *stmt, int params)
 {
 	char expected[16];

@@ -19,7 +19,10 @@
 enum {
 	BUSY_TIMEOUT_MS = 5000, /* how long to wait for another process's lock */
 	BUSY_PAUSE_MS = 10,
-	/* The log is copied into the database each time it grew by so many pages (of 4 KiB), and at four times as many even when readers are in the way. */
+	/*
+	 * The log is copied into the database each time it grew by so many pages (of 4 KiB), and at four times as many even when readers
+	 * are in the way.
+	 */
 	CHECKPOINT_PAGES = 8000,
 	RESTART_PAGES = 4 * CHECKPOINT_PAGES,
 	RESTART_WAIT_MS = 100,
@@ -43,7 +46,10 @@ static void forward_log(void *unused, int code, const char *message)
 	log_debug("sqlite", LOG_I("code", code), LOG_S("message", message));
 }
 
-/* Connections are never shared between threads, and nobody reads the memory statistics: without both, threads do not meet on SQLite's global mutexes. */
+/*
+ * Connections are never shared between threads, and nobody reads the memory statistics: without both, threads do not meet on
+ * SQLite's global mutexes.
+ */
 static void configure(void)
 {
 	sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
@@ -64,8 +70,8 @@ bool lite_display(const char *url, char *out, size_t size)
 }
 
 /*
- * Only a file that was not there is opened here: closing any descriptor of a file drops the locks that every SQLite connection of this process holds on it.
- * SQLite gives its log files the same mode.
+ * Only a file that was not there is opened here: closing any descriptor of a file drops the locks that every SQLite connection of
+ * this process holds on it. SQLite gives its log files the same mode.
  */
 static enum db_status create_file(const char *path, struct error *err)
 {
@@ -120,9 +126,9 @@ static enum db_status use_write_ahead_log(struct lite *c, struct error *err)
 }
 
 /*
- * After each commit. Copying stops at what the oldest reader still sees, and the log only starts over when nobody reads from it; with readers that overlap for
- * ever it would grow for ever. So a long log waits a moment for those who read from it: new ones read from the database file alone. Failing here costs nothing
- * but time: the log has it all, and the next attempt comes.
+ * After each commit. Copying stops at what the oldest reader still sees, and the log only starts over when nobody reads from it;
+ * with readers that overlap for ever it would grow for ever. So a long log waits a moment for those who read from it: new ones read
+ * from the database file alone. Failing here costs nothing but time: the log has it all, and the next attempt comes.
  */
 static int after_commit(void *conn, sqlite3 *db, const char *name, int frames)
 {
@@ -235,7 +241,10 @@ static bool sync_folder_of(const char *path, struct error *err)
 	return ok;
 }
 
-/* One step copies everything: it reads one snapshot and stands in nobody's way, while a copy in many steps starts again at each write of another connection. */
+/*
+ * One step copies everything: it reads one snapshot and stands in nobody's way, while a copy in many steps starts again at each
+ * write of another connection.
+ */
 static enum db_status copy_into(struct lite *from, struct lite *to, struct error *err)
 {
 	enum db_status status = pragma(to, "PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF", err);

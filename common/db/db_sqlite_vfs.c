@@ -1,10 +1,12 @@
 /*
- * SQLite's file layer, with one change: writes to a write-ahead log are gathered and go out together. SQLite writes each page of a commit by itself, its 24-byte header
- * before it, so that a commit of a hundred pages is two hundred system calls; here it is one or two (docs/decisions.md has what that saves).
+ * SQLite's file layer, with one change: writes to a write-ahead log are gathered and go out together. SQLite writes each page of a
+ * commit by itself, its 24-byte header before it, so that a commit of a hundred pages is two hundred system calls; here it is one
+ * or two (docs/decisions.md has what that saves).
  *
- * Why nothing is lost or seen too early: a commit syncs the log before it is announced in the shared index (synchronous=FULL, which every connection sets), the sync
- * writes out what was gathered first, and other connections read only what the index announces. Before that the frames belong to nobody but this connection, whose own
- * reads write them out too. A process that dies with gathered frames loses a transaction that was not committed.
+ * Why nothing is lost or seen too early: a commit syncs the log before it is announced in the shared index (synchronous=FULL, which
+ * every connection sets), the sync writes out what was gathered first, and other connections read only what the index announces.
+ * Before that the frames belong to nobody but this connection, whose own reads write them out too. A process that dies with
+ * gathered frames loses a transaction that was not committed.
  */
 #include "db_sqlite.h"
 
@@ -28,7 +30,10 @@ struct wal_file {
 
 static sqlite3_vfs *real_vfs;
 
-/* Only ENOSPC is SQLITE_FULL by itself, and a COMMIT that fails does not keep errno: so a quota, or a limit on the size of files, is made out here. */
+/*
+ * Only ENOSPC is SQLITE_FULL by itself, and a COMMIT that fails does not keep errno: so a quota, or a limit on the size of files,
+ * is made out here.
+ */
 static int or_full(int rc)
 {
 	return rc != SQLITE_OK && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) ? SQLITE_FULL : rc;

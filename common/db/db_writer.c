@@ -187,7 +187,10 @@ static void end_rest(struct writer *w, size_t from, enum db_status status, const
 		end_job(w, w->group[i], status, err);
 }
 
-/* Those from `from` on go back to the head of the queue, in the old order: nothing of them was kept. `alone`: one of them may be what broke the connection. */
+/*
+ * Those from `from` on go back to the head of the queue, in the old order: nothing of them was kept. `alone`: one of them may be
+ * what broke the connection.
+ */
 static void put_back(struct writer *w, size_t from, bool alone)
 {
 	struct db_pool *p = w->p;

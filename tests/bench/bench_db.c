@@ -1,11 +1,12 @@
 /*
- * What one small durable write costs the processor: an UPDATE of a random row and an INSERT of its history, grouped by the pool's writer, on the path a heartbeat takes.
+ * What one small durable write costs the processor: an UPDATE of a random row and an INSERT of its history, grouped by the pool's
+ * writer, on the path a heartbeat takes.
  *
  *	bench_db                        a new SQLite file under $TMPDIR, and PostgreSQL when TANA_TEST_POSTGRES names an empty database
  *	bench_db URL ROWS GROUP JOBS [SQL]...   one measurement; each SQL runs on the writer's connection first ("PRAGMA wal_autocheckpoint = 1000")
  *
- * Columns: jobs in a commit; microseconds of CPU a job, of the writer thread and of the whole process (user and system time); jobs/s. On PostgreSQL the server's
- * own time is not in it.
+ * Columns: jobs in a commit; microseconds of CPU a job, of the writer thread and of the whole process (user and system time);
+ * jobs/s. On PostgreSQL the server's own time is not in it.
  */
 #include <semaphore.h>
 #include <stdio.h>
@@ -27,22 +28,24 @@ static const struct db_migration schema[] = {
 	{
 		.name = "0001 bench",
 		.sql = "",
-		.sqlite = "CREATE TABLE liveness (id TEXT PRIMARY KEY, seen_at BIGINT NOT NULL, time BIGINT NOT NULL, ip TEXT, health TEXT, height BIGINT, version TEXT)"
-			  " WITHOUT ROWID;"
-			  "CREATE TABLE history (id TEXT NOT NULL, time BIGINT NOT NULL, received_at BIGINT NOT NULL, height BIGINT, version TEXT, unhealthy TEXT,"
-			  " PRIMARY KEY (id, time)) WITHOUT ROWID",
-		.postgres = "CREATE TABLE liveness (id TEXT COLLATE \"C\" PRIMARY KEY, seen_at BIGINT NOT NULL, time BIGINT NOT NULL, ip TEXT, health TEXT, height BIGINT,"
-			    " version TEXT) WITH (fillfactor = 50);"
-			    "CREATE TABLE history (id TEXT COLLATE \"C\" NOT NULL, time BIGINT NOT NULL, received_at BIGINT NOT NULL, height BIGINT, version TEXT,"
-			    " unhealthy TEXT, PRIMARY KEY (id, time))",
+		.sqlite = "CREATE TABLE liveness (id TEXT PRIMARY KEY, seen_at BIGINT NOT NULL, time BIGINT NOT NULL, "
+			  "ip TEXT, health TEXT, height BIGINT, version TEXT) WITHOUT ROWID;"
+			  "CREATE TABLE history (id TEXT NOT NULL, time BIGINT NOT NULL, received_at BIGINT NOT NULL, "
+			  "height BIGINT, version TEXT, unhealthy TEXT, PRIMARY KEY (id, time)) WITHOUT ROWID",
+		.postgres = "CREATE TABLE liveness (id TEXT COLLATE \"C\" PRIMARY KEY, seen_at BIGINT NOT NULL, time BIGINT NOT NULL, "
+			    "ip TEXT, health TEXT, height BIGINT, version TEXT) WITH (fillfactor = 50);"
+			    "CREATE TABLE history (id TEXT COLLATE \"C\" NOT NULL, time BIGINT NOT NULL, received_at BIGINT NOT NULL, "
+			    "height BIGINT, version TEXT, unhealthy TEXT, PRIMARY KEY (id, time))",
 	},
 };
 DB_SQL(sql_fill, "INSERT INTO liveness (id, seen_at, time, ip, health, height, version) VALUES ($1, 0, 0, '100.64.0.1', $2, 0, '0.1.0')");
 DB_SQL(sql_count, "SELECT COUNT(*) FROM liveness");
 DB_SQL(sql_update, "UPDATE liveness SET seen_at = $1, time = $2, height = $3 WHERE id = $4 AND time < $2");
-DB_SQL(sql_insert, "INSERT INTO history (id, time, received_at, height, version, unhealthy) VALUES ($1, $2, $3, $4, $5, NULL) ON CONFLICT (id, time) DO NOTHING");
+DB_SQL(sql_insert, "INSERT INTO history (id, time, received_at, height, version, unhealthy) VALUES ($1, $2, $3, $4, $5, NULL)"
+		   " ON CONFLICT (id, time) DO NOTHING");
 
-static const char health[] = "[{\"type\":\"ledger\",\"healthy\":true,\"lastCheck\":1767225600000},{\"type\":\"t4\",\"healthy\":true,\"lastCheck\":1767225600000}]";
+static const char health[] = "[{\"type\":\"ledger\",\"healthy\":true,\"lastCheck\":1767225600000},"
+			     "{\"type\":\"t4\",\"healthy\":true,\"lastCheck\":1767225600000}]";
 
 static struct bench {
 	sem_t room; /* batches of `group` jobs that may still be submitted: one wake-up a batch, so that the measuring costs little itself */

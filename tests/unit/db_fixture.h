@@ -1,4 +1,7 @@
-/* For the tests of the database room: the same cases on SQLite and, when TANA_TEST_POSTGRES names a database, on PostgreSQL, each in a place of its own. */
+/*
+ * For the tests of the database room: the same cases on SQLite and, when TANA_TEST_POSTGRES names a database, on PostgreSQL, each
+ * in a place of its own.
+ */
 #ifndef TANA_TESTS_DB_FIXTURE_H
 #define TANA_TESTS_DB_FIXTURE_H
 

@@ -37,7 +37,7 @@ static const char settings[] = "PRAGMA synchronous = FULL;"
 			       "PRAGMA temp_store = MEMORY;"
 			       "PRAGMA journal_size_limit = 67108864;"; /* bytes the log keeps of what a long reader made it grow to */
 /* KiB, filled as needed. A reader's cache is void after each write of another connection: it serves within a statement. */
-static const char writer_cache[] = "PRAGMA cache_size = -8192";
+static const char writer_cache[] = "PRAGMA cache_size = -32768";
 static const char reader_cache[] = "PRAGMA cache_size = -2048";
 
 static void forward_log(void *unused, int code, const char *message)

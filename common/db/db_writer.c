@@ -16,8 +16,8 @@ enum {
 	GROUP_TRIES = 3, /* of a group that met a deadlock, before its jobs run alone */
 	SOLO_TRIES = 5,
 	RETRY_PAUSE_MS = 2, /* at most, before the first retry of a job; doubles */
-	GATHER_STEP_US = 200,
-	GATHER_MAX_US = 4000, /* what gathering may add to the time a job takes */
+	GATHER_STEP_US = 500,
+	GATHER_MAX_US = 8000, /* what gathering may add to the time a job takes */
 };
 
 DB_SQL(sql_probe, "SELECT 1");

@@ -13,6 +13,7 @@ DB_SQL(SQL_BEAT, "UPDATE local_liveness SET seen_at = $1, last_heartbeat = $1, h
 DB_SQL(SQL_JUDGE, "SELECT " NODE_COLUMNS ", l.heartbeat_time, l.health FROM nodes n LEFT JOIN local_liveness l ON l.node_id = n.id WHERE n.id = $1");
 DB_SQL(SQL_ONLINE, "UPDATE nodes SET status = 'active' WHERE id = $1 AND status = 'offline'");
 DB_SQL(SQL_STALE, "SELECT n.id FROM local_liveness l JOIN nodes n ON n.id = l.node_id WHERE l.seen_at < $1 AND n.status = 'active' LIMIT $2");
+DB_SQL(SQL_OLDEST, "SELECT MIN(l.seen_at) FROM local_liveness l JOIN nodes n ON n.id = l.node_id WHERE n.status = 'active'");
 DB_SQL(SQL_OFFLINE, "UPDATE nodes SET status = 'offline' WHERE id = $1 AND status = 'active'"
 		    " AND EXISTS (SELECT 1 FROM local_liveness WHERE node_id = $1 AND seen_at < $2)");
 DB_SQL(SQL_CLAMP, "UPDATE local_liveness SET seen_at = $1 WHERE seen_at > $1");
@@ -240,6 +241,16 @@ enum db_status liveness_stale(struct db_conn *c, int64_t cutoff, struct arena *a
 		return st;
 	while (*count < max && db_next(rows))
 		ids[(*count)++] = arena_copy(arena, db_text(rows, 0));
+	return db_finish(rows, err);
+}
+
+enum db_status liveness_oldest(struct db_conn *c, int64_t *seen_at, struct error *err)
+{
+	struct db_rows *rows;
+	enum db_status st = db_query(c, &SQL_OLDEST, DB_NO_ARGS, &rows, err);
+	if (st != DB_OK)
+		return st;
+	*seen_at = db_next(rows) && !db_is_null(rows, 0) ? db_int(rows, 0) : INT64_MAX;
 	return db_finish(rows, err);
 }
 

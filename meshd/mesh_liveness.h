@@ -35,6 +35,8 @@ MUST_CHECK enum db_status heartbeat_read(struct db_conn *c, struct str node_id, 
 
 /* Nodes active and not seen since `cutoff`, at most `max`. */
 MUST_CHECK enum db_status liveness_stale(struct db_conn *c, int64_t cutoff, struct arena *arena, struct str *ids, size_t max, size_t *count, struct error *err);
+/* When the active node that was silent for longest was seen; INT64_MAX: none is active. Looks at every node. */
+MUST_CHECK enum db_status liveness_oldest(struct db_conn *c, int64_t *seen_at, struct error *err);
 /* Inside a transaction: calls one node offline if it is still as stale; *done tells. */
 MUST_CHECK enum db_status liveness_offline(struct db_conn *c, struct str node_id, int64_t cutoff, int64_t now, bool *done, struct error *err);
 /*

@@ -30,7 +30,7 @@ const struct db_migration mesh_migrations[] = {
 		       " registration_entry BIGINT NOT NULL,"
 		       " admission_entry BIGINT,"
 		       " rotations TEXT NOT NULL);"
-		       "CREATE INDEX nodes_by_status ON nodes (status, id);"
+		       "CREATE UNIQUE INDEX nodes_by_status ON nodes (status, id, public_key);"
 		       "CREATE INDEX nodes_by_status_and_role ON nodes (status, role, id);"
 		       "CREATE TABLE sovereigns ("
 		       " public_key TEXT PRIMARY KEY,"

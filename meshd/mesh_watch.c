@@ -29,6 +29,7 @@ struct mesh_watch {
 	struct mesh *mesh;
 	struct worker *worker;
 	int64_t grace_until;  /* monotonic ms: nobody is called offline before */
+	int64_t next_look;    /* monotonic ms: nobody can have been silent for a whole timeout before */
 	int64_t wall_offset;  /* wall - monotonic, at the last turn */
 	int64_t next_upkeep;  /* monotonic ms */
 	char history_at[65];  /* the node whose history was thinned last */
@@ -107,32 +108,53 @@ static void begin_grace(struct mesh_watch *w, const char *why)
 	log_info("nobody is called offline for a whole timeout", LOG_S("because", why));
 }
 
-/* False: the database did not answer. */
-static bool call_offline(struct mesh_watch *w, int64_t now, struct error *err)
+/*
+ * Looking for silent nodes means looking at all. But whoever was seen last at some time cannot be silent for a whole timeout before that
+ * time and the timeout are over, whoever becomes active meanwhile later still: until then there is nothing to look for.
+ */
+static bool set_next_look(struct mesh_watch *w, int64_t now, struct error *err)
+{
+	int64_t oldest;
+	struct db_conn *c = db_pool_reader(w->mesh->pool, err);
+	if (!c)
+		return false;
+	bool ok = liveness_oldest(c, &oldest, err) == DB_OK;
+	db_pool_release(w->mesh->pool, c);
+	if (ok)
+		w->next_look = clock_mono_ms() + (oldest < now ? oldest - now : 0) + w->mesh->config.heartbeat_timeout_ms;
+	return ok;
+}
+
+/* At most BATCH of the silent ones. False: the database did not answer. */
+static bool call_some_offline(struct mesh_watch *w, int64_t now, size_t *count, struct error *err)
 {
 	int64_t cutoff = now - w->mesh->config.heartbeat_timeout_ms;
-	size_t count = BATCH;
-	while (count == BATCH) {
-		struct arena arena;
-		struct str ids[BATCH];
-		arena_init(&arena);
-		struct db_conn *c = db_pool_reader(w->mesh->pool, err);
-		bool ok = c && liveness_stale(c, cutoff, &arena, ids, BATCH, &count, err) == DB_OK;
-		if (c)
-			db_pool_release(w->mesh->pool, c);
-		if (ok && count > 0) {
-			struct watch_job j = {.now = now, .cutoff = cutoff, .ids = ids, .count = count};
-			ok = write_job(w, &j, run_offline, err);
-			if (ok && j.offline > 0) {
-				log_info("nodes went offline", LOG_I("count", (int64_t)j.offline));
-				mesh_feed_wake(w->mesh->feed);
-			}
+	struct arena arena;
+	struct str ids[BATCH];
+	arena_init(&arena);
+	struct db_conn *c = db_pool_reader(w->mesh->pool, err);
+	bool ok = c && liveness_stale(c, cutoff, &arena, ids, BATCH, count, err) == DB_OK;
+	if (c)
+		db_pool_release(w->mesh->pool, c);
+	if (ok && *count > 0) {
+		struct watch_job j = {.now = now, .cutoff = cutoff, .ids = ids, .count = *count};
+		ok = write_job(w, &j, run_offline, err);
+		if (ok && j.offline > 0) {
+			log_info("nodes went offline", LOG_I("count", (int64_t)j.offline));
+			mesh_feed_wake(w->mesh->feed);
 		}
-		arena_free(&arena);
-		if (!ok)
-			return false;
 	}
-	return true;
+	arena_free(&arena);
+	return ok;
+}
+
+static bool call_offline(struct mesh_watch *w, int64_t now, struct error *err)
+{
+	size_t count = BATCH;
+	while (count == BATCH)
+		if (!call_some_offline(w, now, &count, err))
+			return false;
+	return set_next_look(w, now, err);
 }
 
 /* Nobody hears of a node that waits: it was seen last when it began to wait, by registering or by a reset. */
@@ -222,6 +244,7 @@ static bool mind_the_clock(struct mesh_watch *w, int64_t now, struct error *err)
 	if (moved <= -JUMP_MS || moved >= JUMP_MS) {
 		log_warn("the clock jumped", LOG_I("by_ms", moved));
 		begin_grace(w, "the clock jumped");
+		w->next_look = 0;
 		struct watch_job j = {.now = now};
 		if (!write_job(w, &j, run_clamp, err))
 			return false; /* the next turn sees the jump again */
@@ -236,7 +259,7 @@ static int64_t watch_turn(void *arg)
 	struct error err;
 	int64_t now = clock_wall_ms();
 	bool ok = mind_the_clock(w, now, &err);
-	if (ok && clock_mono_ms() >= w->grace_until)
+	if (ok && clock_mono_ms() >= w->grace_until && clock_mono_ms() >= w->next_look)
 		ok = call_offline(w, now, &err);
 	if (ok && clock_mono_ms() >= w->next_upkeep) {
 		ok = upkeep(w, now, &err);

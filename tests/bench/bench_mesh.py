@@ -127,6 +127,13 @@ class Bench:
 
     # -- what is measured
 
+    def first_heartbeats(self, nodes):
+        """Of nodes that nothing is known of yet; what is measured afterwards is a network that has run for a while."""
+        say(f"the first heartbeats of {nodes} nodes")
+        first = self.against("heartbeats", 250, nodes, nodes)
+        self.row(f"first heartbeat of each of {nodes:,} nodes: processor time", "us", first["server_cpu_us"], digits=1)
+        self.against("heartbeats", 250, nodes, max(nodes, 20 * SMALL))
+
     def heartbeats(self, nodes, connections):
         say(f"heartbeats of {nodes} nodes over {connections} connections")
         ratios, cpus, rates, verifications, databases = [], [], [], [], []
@@ -205,12 +212,14 @@ class Bench:
         large = self.o.nodes
         self.server.start()
         self.register(0, SMALL)
+        self.first_heartbeats(SMALL)
         for connections in (64, 256):
             self.heartbeats(SMALL, connections)
         self.reads(SMALL)
         registered = self.register(SMALL, large - SMALL)
         self.row(f"registrations, up to {large:,} nodes: rate", "/s", registered["per_second"])
         self.row("    processor time", "us", registered["server_cpu_us"], digits=1)
+        self.first_heartbeats(large)
         for connections in (64, 256):
             self.heartbeats(large, connections)
         self.reads(large)

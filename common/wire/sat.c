@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "wire/base64url.h"
+#include "wire/jws.h"
 #include "wire/mesh.h"
 
 enum {
@@ -84,14 +85,6 @@ static JSON_MESSAGE(claims_message, "TokenClaims", struct claims, claims_rows);
 
 /* ---- Making ---- */
 
-static void put_part(struct buf *out, const struct json_message *m, const void *value)
-{
-	struct buf text = {0};
-	json_write(&text, m, value);
-	base64url_encode(out, buf_str(&text));
-	buf_free(&text);
-}
-
 void sat_make(const struct sat *t, const struct ed25519_secret *key, struct buf *out)
 {
 	char kid[PARTY_MAX + 1], content[HASH_TEXT_LEN + 1];
@@ -107,12 +100,9 @@ void sat_make(const struct sat *t, const struct ed25519_secret *key, struct buf 
 	struct claims claims = {.iss = t->node_id, .sub = t->service, .aud = t->audience, .iat = t->issued_at, .exp = t->expires,
 				.jti = t->id, .scope = t->scope, .content = t->has_content ? str_from(content) : STR_NONE,
 					.size = t->has_size ? t->size : JSON_INT_ABSENT};
-	put_part(out, &header_message, &header);
-	buf_putc(out, '.');
-	put_part(out, &claims_message, &claims);
+	jws_put_signed_text(out, &header_message, &header, &claims_message, &claims);
 	ed25519_sign_bytes(&signature, key, str_of(out->data + start, out->len - start));
-	buf_putc(out, '.');
-	base64url_encode(out, str_of((const char *)signature.b, sizeof signature.b));
+	jws_put_signature(out, str_of((const char *)signature.b, sizeof signature.b));
 }
 
 /* ---- Reading ---- */
@@ -120,20 +110,6 @@ void sat_make(const struct sat *t, const struct ed25519_secret *key, struct buf 
 static bool invalid(struct error *err, const char *why)
 {
 	return error_set(err, ERR_TOKEN_INVALID, "the token is not valid: %s", why);
-}
-
-/* One base64url part as a struct. */
-static bool read_part(struct str part, const char *name, const struct json_message *m, void *out, struct arena *arena, struct error *err)
-{
-	struct buf text = {0};
-	struct error why;
-	bool ok = base64url_decode(part, &text);
-
-	if (!ok)
-		error_set(&why, ERR_TOKEN_INVALID, "it is not base64url without padding");
-	ok = ok && json_read_text(buf_str(&text), m, out, arena, &why);
-	buf_free(&text);
-	return ok || error_set(err, ERR_TOKEN_INVALID, "the token is not valid: its %s: %s", name, why.message);
 }
 
 static bool read_signature(struct str part, struct ed25519_signature *out, struct error *err)
@@ -147,36 +123,21 @@ static bool read_signature(struct str part, struct ed25519_signature *out, struc
 	return ok || invalid(err, "its signature has not the form of one");
 }
 
-/* Exactly three parts, between dots. */
-static bool split(struct str token, struct str parts[3])
-{
-	const char *p = token.p, *end = token.p + token.n;
-
-	for (int i = 0; i < 2; i++) {
-		const char *dot = memchr(p, '.', (size_t)(end - p));
-		if (!dot)
-			return false;
-		parts[i] = str_of(p, (size_t)(dot - p));
-		p = dot + 1;
-	}
-	parts[2] = str_of(p, (size_t)(end - p));
-	return !memchr(p, '.', (size_t)(end - p));
-}
-
 bool sat_parse(struct str token, struct sat *out, struct str *signing_input, struct ed25519_signature *signature, struct arena *arena,
 	       struct error *err)
 {
-	struct str parts[3], node_id = STR_NONE, service = STR_NONE;
+	struct jws jws;
+	struct str node_id = STR_NONE, service = STR_NONE;
 	struct header header = {.crit = STR_NONE};
 	struct claims claims = {.size = JSON_INT_ABSENT};
 
-	if (!str_present(token) || token.n > SAT_TEXT_MAX || !split(token, parts))
+	if (!str_present(token) || token.n > SAT_TEXT_MAX || !jws_split(token, &jws))
 		return invalid(err, "it has not the form of one (header.claims.signature)");
-	if (!read_part(parts[0], "header", &header_message, &header, arena, err))
+	if (!jws_read_part(jws.header, "header", &header_message, &header, arena, err))
 		return false;
 	if (str_present(header.crit))
 		return invalid(err, "its header asks for extensions that are not known here (crit)");
-	if (!read_part(parts[1], "claims", &claims_message, &claims, arena, err) || !read_signature(parts[2], signature, err))
+	if (!jws_read_part(jws.claims, "claims", &claims_message, &claims, arena, err) || !read_signature(jws.signature, signature, err))
 		return false;
 	if (!party_parse(header.kid, &node_id, &service) || !str_equal(node_id, claims.iss) || !str_equal(service, claims.sub))
 		return invalid(err, "its kid is not iss/sub");
@@ -187,7 +148,7 @@ bool sat_parse(struct str token, struct sat *out, struct str *signing_input, str
 		return invalid(err, "its content is no hash");
 	if (out->has_size)
 		out->size = claims.size;
-	*signing_input = str_of(token.p, parts[0].n + 1 + parts[1].n);
+	*signing_input = jws.signed_text;
 	return true;
 }
 

@@ -11,7 +11,7 @@
 #include "client/keyring.h"
 #include "daemon/command.h"
 #include "http/server.h"
-#include "jobs.h"
+#include "base/jobs.h"
 #include "scrubber.h"
 
 #define T4_DESCRIPTION "Content-addressed storage: bytes under their SHA-256. Anyone may read; services write with a token."

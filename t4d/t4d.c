@@ -7,7 +7,7 @@
  *
  * What drives it: HTTP requests (api_*.c, table in api_routes.c). Worker threads take bodies and give out what is known to be sound; what
  * takes long goes elsewhere: finished uploads and deletes to the sync threads (blob_sync.c), which make them durable together; checking
- * large files and walking directories to the job threads (jobs.h); reading everything again, now and then, to the scrubber (scrubber.h).
+ * large files and walking directories to the job threads (base/jobs.h); reading everything again, now and then, to the scrubber (scrubber.h).
  *
  * There is no index: the directory is all there is, so a start takes no longer with more blobs. Read blob_store.h first.
  */

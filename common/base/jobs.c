@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "base/mem.h"
+#include "log.h"
+#include "mem.h"
 
 struct job {
 	struct job *next;

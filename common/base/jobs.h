@@ -1,6 +1,6 @@
-/* Work that may take long, on threads of its own: hashing large blobs, walking directories. First come, first served. */
-#ifndef TANA_T4D_JOBS_H
-#define TANA_T4D_JOBS_H
+/* Work that may take long, on threads of its own: hashing large blobs, walking directories, asking other services. First come, first served. */
+#ifndef TANA_BASE_JOBS_H
+#define TANA_BASE_JOBS_H
 
 struct jobs;
 typedef void job_fn(void *ctx);

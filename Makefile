@@ -144,7 +144,7 @@ arrows: ## who may include whom
 
 # Tests against real daemons. PYTEST_ARGS goes to pytest, e.g. PYTEST_ARGS='-k heartbeat --storage sqlite'.
 integration: all ## run the integration tests on both databases
-	TANA_BUILD=$(CURDIR)/$B /usr/bin/python3 -m pytest -q -n 2 tests/integration tests/integration_t4 tests/integration_cli tests/docs $(PYTEST_ARGS)
+	TANA_BUILD=$(CURDIR)/$B /usr/bin/python3 -m pytest -q -n 2 tests/integration tests/integration_t4 tests/integration_ledger tests/integration_cli tests/docs $(PYTEST_ARGS)
 
 # Benchmarks: tests/bench/bench_*.c measure by themselves; load_mesh loads a running meshd, through driver.c.
 BENCH_BIN := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/load_*.c))

@@ -6,12 +6,10 @@ too large, not UTF-8, not JSON.
 
 import json
 import random
-import time
 
 import pytest
 from tana_testing import oracle
 from tana_testing.client import raw_exchange
-from tana_testing.daemon import PATIENCE
 from tana_testing.each import each
 from tana_testing.mesh import Node, now
 
@@ -293,9 +291,8 @@ def test_a_body_that_ends_early_changes_nothing(mesh_factory):
     for _ in range(5):
         post_raw(mesh, [JSON, f"Content-Length: {len(body) + 10}"], body, timeout=5, half_close=True)
     assert mesh.nodes() == []
-    begun = time.monotonic()
     mesh.stop()
-    assert time.monotonic() - begun < 4 * PATIENCE, "what will never be whole is not waited for"
+    assert "connections were cut" not in mesh.daemon.text(), "what will never be whole is not waited for"
 
 
 def test_expect_100_continue(mesh):

@@ -152,10 +152,9 @@ def test_a_slow_reader_is_dropped_and_the_others_go_on(mesh):
 
 def test_streams_end_when_mesh_stops(mesh):
     with mesh.events() as stream:
-        begun = time.monotonic()
         mesh.stop()
         eventually(lambda: stream.ended, 5)
-        assert time.monotonic() - begun < 9
+        assert "connections were cut" not in mesh.daemon.text()
     mesh.start()
 
 

@@ -16,6 +16,7 @@ from tana_testing.client import eventually
 from tana_testing.daemon import PATIENCE, SANITIZED
 from tana_testing.evidence import replay, shown
 from tana_testing.mesh import Node
+from tana_testing.relay import Relay
 from tana_testing.shim import SYNC, WRITE, Faults
 
 
@@ -28,12 +29,15 @@ def whole(mesh):
 
 
 class Load:
-    """Threads that register, approve, beat and remove, and remember what was answered."""
+    """Threads that register, approve, beat and remove, and remember what was answered.
+
+    A change that was not answered, or whose commit's answer the database lost (503 unavailable), may have been kept as a whole, or not at all.
+    """
 
     def __init__(self, mesh, threads=4):
         self.mesh, self.stop = mesh, threading.Event()
         self.sovereigns = mesh.sovereigns
-        self.present, self.removed, self.uncertain, self.failures = {}, set(), set(), []
+        self.may_be, self.failures = {}, []  # node id: the states it may be in; None: not registered
         self.answered = 0
         self.threads = [threading.Thread(target=self._run, args=(i,), daemon=True) for i in range(threads)]
         for t in self.threads:
@@ -47,7 +51,7 @@ class Load:
             try:
                 self._life(node, sovereign, n)
             except (OSError, http.client.HTTPException):
-                time.sleep(0.02)  # mesh was killed: whether it did this one is uncertain
+                time.sleep(0.02)  # mesh was killed
             except Exception as e:
                 self.failures.append(e)
                 return
@@ -59,21 +63,17 @@ class Load:
         else:
             steps.append(("active", lambda: self.mesh.heartbeat(node), 200))
         for status, step, good in steps:
-            self.uncertain.add(node.id)
+            before = self.may_be.get(node.id, {None})
+            self.may_be[node.id] = before | {status}
             answer = step()
             if answer.status in (503, 507):
-                # Refused as a whole: the state before still holds.
                 assert answer.status == 507 or answer.header("Retry-After"), answer
-                self.uncertain.discard(node.id)
+                if answer.code != "unavailable":
+                    self.may_be[node.id] = before  # refused as a whole
                 return
             assert answer.status == good, answer
             self.answered += 1
-            self.uncertain.discard(node.id)
-            if status is None:
-                self.present.pop(node.id)
-                self.removed.add(node.id)
-            else:
-                self.present[node.id] = status
+            self.may_be[node.id] = {status}
 
     def end(self):
         self.stop.set()
@@ -83,10 +83,8 @@ class Load:
 
     def check(self, mesh):
         rows = {r["id"]: r["status"] for r in mesh.nodes()}
-        for node_id, status in self.present.items():
-            if node_id not in self.uncertain:
-                assert rows.get(node_id) == status, f"{node_id}: answered {status}, shown {rows.get(node_id)}"
-        assert not [n for n in self.removed - self.uncertain if n in rows]
+        for node_id, states in self.may_be.items():
+            assert rows.get(node_id) in states, f"{node_id}: may be {states}, shown {rows.get(node_id)}"
 
 
 def with_four_sovereigns(mesh_factory, **kw):
@@ -324,6 +322,35 @@ def test_postgres_crashes_and_comes_back_under_load(storage, own_cluster, mesh_f
 
 
 @pytest.mark.storage_only("postgres")
+def test_the_answer_to_a_commit_is_lost(storage, database, mesh_factory):
+    """Whether the change was kept is unknown to mesh, so it says 503; the change is there as a whole, and done again it is found done."""
+    relay = Relay(database())
+    mesh = mesh_factory(db_url=relay.url)
+    mesh.daemon.allowed.append("database|unavailable|connection|server")
+    node = Node("uncertain-node")
+    steps = [
+        ("/register", lambda: mesh.registration(node), "pending"), (f"/approve/{node.id}", lambda: mesh.decision("approve", node), "active"),
+        ("/heartbeat", lambda: mesh.beat(node), "active"), (f"/remove/{node.id}", lambda: mesh.decision("remove", node), None),
+    ]
+    try:
+        for path, message, status in steps:
+            body = message()
+            relay.lose_commit_after(node.id.encode())
+            answer = mesh.post(path, body)
+            assert relay.lost.wait(10 * PATIENCE)
+            answer.refused(503, "unavailable")
+            assert answer.header("Retry-After")
+            eventually(lambda: mesh.get("/ready").status == 200, 15)
+            assert mesh.status(node) == status
+            mesh.post(path, body).refused(*((409, "replayed") if status else (404, "unknown_node")))
+            assert mesh.status(node) == status
+        whole(mesh)
+    finally:
+        mesh.stop()
+        relay.close()
+
+
+@pytest.mark.storage_only("postgres")
 def test_connections_cut_by_the_server_are_made_anew(storage, mesh_factory, shared):
     mesh = mesh_factory()
     mesh.daemon.allowed.append("database|unavailable|connection|server")
@@ -432,7 +459,7 @@ def test_slow_clients_are_cut_off_and_hurt_nobody(mesh_factory):
                 open_ones.discard(s)
         t = time.monotonic()
         mesh.heartbeat(node).expect(200)
-        assert time.monotonic() - t < 2 * PATIENCE
+        assert time.monotonic() - t < 5 * PATIENCE
         time.sleep(0.2)
     for s in slow:
         s.close()
@@ -461,11 +488,10 @@ def test_connections_are_capped_and_the_room_comes_back(mesh_factory):
 
 
 def test_the_rate_of_writes_is_limited(mesh_factory):
-    mesh = mesh_factory(args=["--rate-limit-loopback=yes", "--rate-limit", "5", "--rate-burst", "10"])
-    answers = [mesh.post("/register", b"{}") for _ in range(15)]
-    codes = [a.status for a in answers]
-    assert codes[:10] == [400] * 10 and 429 in codes[10:], codes
-    refused = next(a for a in answers if a.status == 429)
+    mesh = mesh_factory(args=["--rate-limit-loopback=yes", "--rate-limit", "1", "--rate-burst", "10"])
+    for _ in range(10):
+        mesh.post("/register", b"{}").refused(400, "missing_field")
+    refused = eventually(lambda: (a := mesh.post("/register", b"{}")).status == 429 and a, every=0)
     refused.refused(429, "rate_limited")
     assert int(refused.header("Retry-After")) >= 1
     for _ in range(30):

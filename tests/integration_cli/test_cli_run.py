@@ -102,7 +102,7 @@ def test_a_start_that_takes_too_long_is_undone(me, tmp_path):
     me.argv = lambda *args: [str(bin_dir / "tana"), *map(str, args)]
     started = time.monotonic()
     assert me("start", "--dev", "--wait-timeout", "500ms", "--json", *me.listen).expect(5).error["code"] == "timed_out"
-    assert time.monotonic() - started < 5 * PATIENCE
+    assert time.monotonic() - started < 50, "it did not wait for the sleeper"
     assert service(me)["state"] == "stopped"
 
 
@@ -111,7 +111,7 @@ def test_a_process_number_used_again_is_not_ours(me):
     me("start", "--dev", *me.listen).ok
     os.kill(service(me)["pid"], signal.SIGKILL)
     record = me.state / "local" / "run" / "mesh.json"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while service(me)["state"] != "stopped" and time.monotonic() < deadline:
         time.sleep(0.02)
     record.write_text(json.dumps({**json.loads(record.read_text()), "pid": os.getpid()}))
@@ -134,15 +134,15 @@ def test_logs_and_following_them_across_a_rotation(me):
     lines = [json.loads(line) for line in me("logs", "--json").ok.out.splitlines()]
     assert {x["service"] for x in lines} == {"mesh", "t4"} and any("listening" in x["line"] for x in lines)
     reader = me.start("logs", "mesh", "-f", "-n", "0")
-    time.sleep(0.5)
     log = me.state / "local" / "logs" / "mesh.log"
     with open(log, "a") as f:
+        reader.wait_for(lambda r: f.write("probe\n") and f.flush() or "probe\n" in r.out)  # it follows what comes after its start
         f.write("first\n")
     reader.wait_for(lambda r: "first" in r.out)
     log.rename(log.with_suffix(".1"))
     log.write_text("second\n")
     reader.wait_for(lambda r: "second" in r.out)
-    assert reader.end(signal.SIGINT) == 130 and reader.out == "first\nsecond\n"
+    assert reader.end(signal.SIGINT) == 130 and reader.out.replace("probe\n", "") == "first\nsecond\n"
 
 
 def test_in_the_foreground_what_dies_is_started_again(me):

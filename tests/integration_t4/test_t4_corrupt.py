@@ -196,7 +196,7 @@ def test_a_check_keeps_to_its_rate(t4):
     t4.store(blob(1 << 20))
     began = time.monotonic()
     assert t4.json("scrub", "--rate", "1M")[-1]["checked"] == 1
-    assert 0.8 < time.monotonic() - began < 3 * PATIENCE
+    assert 0.8 < time.monotonic() - began < 30 * PATIENCE
 
 
 # -- the commands

@@ -215,7 +215,7 @@ def test_writers_that_trickle_are_cut(t4_factory):
                     break
             except socket.timeout:
                 pass
-            assert time.monotonic() - began < 10 * PATIENCE
+            assert time.monotonic() - began < 60 * PATIENCE
     eventually(lambda: gauge(t4, "uploads") == 0)
 
 
@@ -226,7 +226,7 @@ def test_slow_readers_are_cut(t4_factory):
         for _ in range(20):
             stack.enter_context(half_read(t4, name))
         assert t4.get(name).status == 200
-        eventually(lambda: gauge(t4, "http_connections") <= 1, 15 * PATIENCE, what="the slow ones are gone")
+        eventually(lambda: gauge(t4, "http_connections") <= 1, 15, what="the slow ones are gone")
 
 
 # -- few descriptors

@@ -8,10 +8,12 @@ import time
 import urllib.parse
 
 from . import oracle
+from .daemon import PATIENCE
 
 
 def eventually(check, within=5.0, every=0.02, what=None):
     """Polls until check() is true (and returns that value) or the deadline passes."""
+    within *= PATIENCE
     deadline = time.monotonic() + within
     while True:
         value = check()

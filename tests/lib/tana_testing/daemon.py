@@ -13,8 +13,8 @@ ROOT = pathlib.Path(__file__).parents[3]
 BUILD = pathlib.Path(os.environ.get("TANA_BUILD") or "build")
 BUILD = BUILD if BUILD.is_absolute() else ROOT / BUILD
 SANITIZED = "san-" in str(BUILD)
-#: Sanitized programs are slower: deadlines are multiplied by this.
-PATIENCE = 4.0 if SANITIZED else 1.0
+#: How long a test waits for what must come is multiplied by this: machines are loaded, sanitized programs slow, and waiting costs only a test that fails.
+PATIENCE = 12.0 if SANITIZED else 4.0
 _REPORTS = re.compile(
     r"ERROR: (?:Address|Leak|Thread|UndefinedBehavior)Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer|invariant broken"
 )

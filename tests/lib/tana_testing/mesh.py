@@ -302,7 +302,7 @@ class Mesh:
         return answer.expect(200)["node"]["status"]
 
     def wait_status(self, node, status, within=5.0):
-        eventually(lambda: self.status(node) == status, within * PATIENCE, what=f"{node.id} {status}")
+        eventually(lambda: self.status(node) == status, within, what=f"{node.id} {status}")
 
     def audit(self):
         return self.pages("/audit", "entries", limit=1000)

@@ -254,7 +254,7 @@ def test_files_of_mesh_are_private(mesh):
     mesh.active("a")
     paths = [mesh.data, *mesh.data.rglob("*")]
     if mesh.db_url.startswith("sqlite:"):
-        paths += [p for p in mesh.directory.parent.glob("mesh-*.db*")]
+        paths += [p for p in mesh.directory.parent.glob("test-*.db*")]
     for path in paths:
         assert path.stat().st_mode & 0o077 == 0, path
 

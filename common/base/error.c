@@ -24,6 +24,11 @@ int error_code_status(enum error_code code)
 	return codes[code].status;
 }
 
+bool error_code_is_oauth(enum error_code code)
+{
+	return code >= ERR_INVALID_REQUEST && code <= ERR_INSUFFICIENT_SCOPE;
+}
+
 bool error_code_from_text(const char *text, enum error_code *out)
 {
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++)

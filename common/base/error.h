@@ -34,6 +34,8 @@ struct error {
 /* The stable snake_case text of a code; its HTTP status (400..599). */
 const char *error_code_text(enum error_code code);
 int error_code_status(enum error_code code);
+/* Is it one of the codes of OAuth 2 and OpenID Connect? Those stand from INVALID_REQUEST to INSUFFICIENT_SCOPE in the list. */
+bool error_code_is_oauth(enum error_code code);
 /* The code of a text, for clients that read answers; false when the text is not in the list. */
 MUST_CHECK bool error_code_from_text(const char *text, enum error_code *out);
 

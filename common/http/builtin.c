@@ -17,6 +17,17 @@ static const struct json_field error_fields[] = {
 };
 JSON_MESSAGE(http_error_message, "Error", struct error_document, error_fields);
 
+struct oauth_error_document {
+	struct str error, error_description, code, hint;
+};
+static const struct json_field oauth_error_fields[] = {
+	F_TEXT(struct oauth_error_document, error, "error", JSON_REQUIRED, 0, "OAuth's code"),
+	F_TEXT(struct oauth_error_document, error_description, "error_description", JSON_REQUIRED, 0, "one sentence for a person"),
+	F_TEXT(struct oauth_error_document, code, "code", JSON_REQUIRED, 0, "stable, for programs: like error, or more exact"),
+	F_TEXT(struct oauth_error_document, hint, "hint", 0, 0, "what to do about it"),
+};
+JSON_MESSAGE(http_oauth_error_message, "OAuthError", struct oauth_error_document, oauth_error_fields);
+
 struct health_document {
 	struct str status, service;
 };

@@ -37,6 +37,8 @@ void components_collect(struct components *c, const struct http_route *const *ro
 	*c = (struct components){0};
 	add_message(c, &http_error_message);
 	for (size_t i = 0; i < count; i++) {
+		if (routes[i]->flags & HTTP_OAUTH)
+			add_message(c, &http_oauth_error_message);
 		if (routes[i]->body)
 			add_message(c, routes[i]->body);
 		for (const struct http_answer *a = routes[i]->answers; a && a->status; a++)
@@ -67,6 +69,8 @@ const char *http_access_text(enum http_access a)
 		return "sovereign-signed";
 	case ACCESS_TOKEN:
 		return "token";
+	case ACCESS_CLIENT:
+		return "client";
 	}
 	fatal("no such access: %d", (int)a);
 }

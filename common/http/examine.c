@@ -202,18 +202,20 @@ static bool same_text(struct str s, const char *z)
 	return s.n == strlen(z) && strncasecmp(s.p, z, s.n) == 0;
 }
 
-/* "application/json", with no other parameter than charset=utf-8. */
-static bool is_json_type(struct str type)
+/* The type asked for, with no other parameter than charset=utf-8. */
+static bool is_type(struct str type, const char *wanted)
 {
 	const char *semicolon = memchr(type.p, ';', type.n);
 	size_t n = semicolon ? (size_t)(semicolon - type.p) : type.n;
-	if (!same_text(trim(str_of(type.p, n)), "application/json"))
+	if (!same_text(trim(str_of(type.p, n)), wanted))
 		return false;
 	if (!semicolon)
 		return true;
 	struct str parameter = trim(str_of(semicolon + 1, type.n - n - 1));
 	return parameter.n == 0 || same_text(parameter, "charset=utf-8") || same_text(parameter, "charset=\"utf-8\"");
 }
+
+static const char form_type[] = "application/x-www-form-urlencoded";
 
 static struct http_reply *check_body(struct http_request *r)
 {
@@ -224,8 +226,10 @@ static struct http_reply *check_body(struct http_request *r)
 		return has_body ? http_reply_error_code(r, ERR_UNEXPECTED_BODY, "this request takes no body") : NULL;
 	if (!chunked && !str_present(h->content_length))
 		return http_reply_error_code(r, ERR_LENGTH_REQUIRED, "a Content-Length is needed");
-	if (r->route->body && str_present(h->content_type) && !is_json_type(h->content_type))
+	if (r->route->body && str_present(h->content_type) && !is_type(h->content_type, "application/json"))
 		return http_reply_error_code(r, ERR_UNSUPPORTED_MEDIA_TYPE, "the body must be application/json in UTF-8");
+	if (r->route->form && !(str_present(h->content_type) && is_type(h->content_type, form_type)))
+		return http_reply_error_code(r, ERR_UNSUPPORTED_MEDIA_TYPE, "the body must be %s in UTF-8", form_type);
 	if (r->body_announced > request_body_max(r))
 		return http_reply_error_code(r, ERR_TOO_LARGE, "the body is larger than %zu bytes", r->route->body_max);
 	return NULL;
@@ -238,7 +242,7 @@ static struct http_reply *check_expect(struct http_request *r)
 	return http_reply_error_code(r, ERR_EXPECTATION_FAILED, "the only expectation understood is \"100-continue\"");
 }
 
-/* ---- query ---- */
+/* ---- query and form ---- */
 
 /* At most 64 bytes of a text from outside, for a message; no character is cut in two. */
 static struct str excerpt(struct str s)
@@ -281,25 +285,35 @@ static bool check_value(const struct http_param *p, struct str value, struct err
 	fatal("no such parameter type: %d", (int)p->type);
 }
 
-static bool check_param(const struct http_request *r, size_t i, struct error *err)
+static bool check_param(const struct http_request *r, const struct uri_param *given, size_t i, const struct http_param *p, bool tolerant,
+			struct error *err)
 {
-	const struct uri_param *given = r->uri.params;
-	const struct http_param *p = r->route->params;
 	while (p && p->name && !str_is(given[i].name, p->name))
 		p++;
 	if (!p || !p->name)
-		return unknown_param(r, given[i].name, err);
+		return tolerant || unknown_param(r, given[i].name, err);
 	for (size_t before = 0; before < i && !p->repeatable; before++)
 		if (str_equal(given[before].name, given[i].name))
 			return error_set(err, ERR_MALFORMED_PARAMETER, "%s is given twice", p->name);
-	return check_value(p, given[i].value, err);
+	return (tolerant && given[i].value.n == 0) || check_value(p, given[i].value, err);
 }
 
 static struct http_reply *check_query(struct http_request *r)
 {
 	struct error err;
 	for (size_t i = 0; i < r->uri.param_count; i++)
-		if (!check_param(r, i, &err))
+		if (!check_param(r, r->uri.params, i, r->route->params, (r->route->flags & HTTP_OAUTH) != 0, &err))
+			return http_reply_error(r, &err);
+	return NULL;
+}
+
+struct http_reply *request_examine_form(struct http_request *r)
+{
+	struct error err;
+	if (!uri_parse_form(r->body.data, r->body.len, &r->arena, &r->form, &err))
+		return http_reply_error(r, &err);
+	for (size_t i = 0; i < r->form.param_count; i++)
+		if (!check_param(r, r->form.params, i, r->route->form, true, &err))
 			return http_reply_error(r, &err);
 	return NULL;
 }

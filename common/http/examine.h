@@ -10,4 +10,7 @@ struct http_reply *request_examine(struct http_request *r, const char *version, 
 /* "<random of this process>-<number>", NUL-terminated. */
 void request_make_id(struct http_server *s, char id[HTTP_ID_SIZE]);
 
+/* The body of a form, when it is there: taken apart and checked by the route's rows. NULL, or the refusal. */
+struct http_reply *request_examine_form(struct http_request *r);
+
 #endif

@@ -54,12 +54,12 @@ static void put_range(struct buf *out, int64_t min, int64_t max, const char *uni
 		buf_printf(out, ", %lld to %lld%s", (long long)min, (long long)max, unit);
 }
 
-static void put_params(struct buf *out, const struct http_route *r)
+static void put_params(struct buf *out, const char *heading, const struct http_param *p)
 {
-	if (!r->params || !r->params->name)
+	if (!p || !p->name)
 		return;
-	buf_puts(out, "| query parameter | type | what it means |\n|---|---|---|\n");
-	for (const struct http_param *p = r->params; p->name; p++) {
+	buf_printf(out, "| %s | type | what it means |\n|---|---|---|\n", heading);
+	for (; p->name; p++) {
 		buf_printf(out, "| `%s` | %s", p->name, p->type == PARAM_INT ? "integer" : "text");
 		put_range(out, p->min, p->max, p->type == PARAM_INT ? "" : " bytes");
 		buf_printf(out, "%s | ", p->repeatable ? ", repeatable" : "");
@@ -85,7 +85,7 @@ static void put_body(struct buf *out, const struct http_route *r)
 	if (r->body)
 		put_message_link(out, r->body);
 	else
-		buf_puts(out, "bytes");
+		buf_puts(out, r->form ? "a form (`application/x-www-form-urlencoded`)" : "bytes");
 	if (r->body_max)
 		buf_printf(out, ", at most %zu bytes.\n\n", r->body_max);
 	else
@@ -117,8 +117,9 @@ static void put_route(struct buf *out, const struct http_route *r)
 		buf_printf(out, " %s", r->doc);
 	buf_printf(out, "\n\nWho may call: %s.%s\n\n", http_access_text(r->access),
 		   r->flags & HTTP_WRITE ? " Counts against the write rate limit of the caller's address." : "");
-	put_params(out, r);
+	put_params(out, "query parameter", r->params);
 	put_body(out, r);
+	put_params(out, "field", r->form);
 	put_answers(out, r);
 }
 

@@ -101,12 +101,27 @@ static void put_content(struct buf *out, const char *media, const struct json_me
 	buf_puts(out, "}}");
 }
 
+static void put_form(struct buf *out, const struct http_param *form)
+{
+	buf_puts(out, "\"content\":{\"application/x-www-form-urlencoded\":{\"schema\":{\"type\":\"object\",\"properties\":{\n");
+	for (const struct http_param *p = form; p->name; p++) {
+		buf_printf(out, "\"%s\":{\"allOf\":[", p->name);
+		put_param_schema(out, p);
+		buf_puts(out, "],");
+		put_text(out, "description", p->doc ? p->doc : "");
+		buf_puts(out, p[1].name ? "},\n" : "}\n}}}}");
+	}
+}
+
 static void put_request_body(struct buf *out, const struct http_route *r)
 {
 	if (r->body_max == 0 && !r->upload)
 		return;
 	buf_puts(out, ",\n\"requestBody\":{\"required\":true,");
-	put_content(out, r->body ? "application/json" : "application/octet-stream", r->body);
+	if (r->form)
+		put_form(out, r->form);
+	else
+		put_content(out, r->body ? "application/json" : "application/octet-stream", r->body);
 	if (r->body_max)
 		buf_printf(out, ",\"x-tana-bytes-max\":%zu", r->body_max);
 	buf_putc(out, '}');
@@ -159,6 +174,11 @@ static void put_codes(struct buf *out, const struct http_route *r, int status, c
 	}
 }
 
+static const struct json_message *error_message_of(const struct http_route *r)
+{
+	return r->flags & HTTP_OAUTH ? &http_oauth_error_message : &http_error_message;
+}
+
 static void put_refusals(struct buf *out, const struct http_route *r)
 {
 	for (int status = 400; status < 600; status++) {
@@ -168,13 +188,13 @@ static void put_refusals(struct buf *out, const struct http_route *r)
 			buf_printf(out, "\"%d\":{", status);
 			put_text(out, "description", buf_z(&codes));
 			buf_putc(out, ',');
-			put_content(out, "application/json", &http_error_message);
+			put_content(out, "application/json", error_message_of(r));
 			buf_puts(out, "},\n");
 		}
 		buf_free(&codes);
 	}
 	buf_puts(out, "\"default\":{\"description\":\"What every path can refuse: see the code\",");
-	put_content(out, "application/json", &http_error_message);
+	put_content(out, "application/json", error_message_of(r));
 	buf_puts(out, "}");
 }
 

@@ -133,6 +133,17 @@ static void put_pair(struct buf *out, const char *key, const char *value)
 	buf_put_json_string(out, str_from(value));
 }
 
+/* The code for OAuth's "error" (RFC 6749 4.1.2.1, 5.2): its own codes as they are, ours by what they amount to. */
+static const char *oauth_code(enum error_code code)
+{
+	int status = error_code_status(code);
+	if (error_code_is_oauth(code))
+		return error_code_text(code);
+	if (status == 503 || status == 429 || status == 507)
+		return "temporarily_unavailable";
+	return status >= 500 ? "server_error" : status == 401 ? "invalid_client" : status == 403 ? "access_denied" : "invalid_request";
+}
+
 struct http_reply *http_reply_error_extra(struct http_request *r, const struct error *err, struct str extra)
 {
 	const char *code = error_code_text(err->code), *message = err->message, *hint = err->hint;
@@ -144,7 +155,12 @@ struct http_reply *http_reply_error_extra(struct http_request *r, const struct e
 		hint = "";
 	}
 	size_t at = r->scratch.len;
-	put_pair(&r->scratch, "{\"error\":", message);
+	if (r->route && (r->route->flags & HTTP_OAUTH)) {
+		put_pair(&r->scratch, "{\"error\":", oauth_code(err->code));
+		put_pair(&r->scratch, ",\"error_description\":", message);
+	} else {
+		put_pair(&r->scratch, "{\"error\":", message);
+	}
 	put_pair(&r->scratch, ",\"code\":", code);
 	if (hint[0])
 		put_pair(&r->scratch, ",\"hint\":", hint);

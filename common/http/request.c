@@ -35,7 +35,7 @@ static struct http_request *take_request(struct connection *c)
 		r = xmalloc(sizeof(*r));
 		r->body = r->scratch = (struct buf){0};
 		r->later = (struct http_reply){.kind = REPLY_LATER, .request = r, .fd = -1};
-		r->uri = (struct uri){0};
+		r->uri = r->form = (struct uri){0};
 	}
 	reset(r, c);
 	return r;
@@ -212,7 +212,9 @@ static enum MHD_Result call_handler(struct http_request *r)
 	set_deadline(c, INT64_MAX);
 	atomic_store(&c->later, LATER_RUNNING);
 	r->uploading = false;
-	struct http_reply *reply = r->route->handler(r);
+	struct http_reply *reply = r->route->form ? request_examine_form(r) : NULL;
+	if (!reply)
+		reply = r->route->handler(r);
 	invariant(reply);
 	if (reply->kind == REPLY_LATER)
 		return request_sleep(r);
@@ -378,9 +380,8 @@ const char *http_peer(const struct http_request *r)
 	return r->connection->peer;
 }
 
-static void require_declared(const struct http_request *r, const char *name)
+static void require_declared(const struct http_param *p, const char *name)
 {
-	const struct http_param *p = r->route->params;
 	while (p && p->name && strcmp(p->name, name) != 0)
 		p++;
 	invariant(p && p->name);
@@ -388,10 +389,11 @@ static void require_declared(const struct http_request *r, const char *name)
 
 struct str http_query_text(const struct http_request *r, const char *name, size_t nth)
 {
-	require_declared(r, name);
+	bool empty_is_none = (r->route->flags & HTTP_OAUTH) != 0;
+	require_declared(r->route->params, name);
 	for (size_t i = 0; i < r->uri.param_count; i++)
 		if (str_is(r->uri.params[i].name, name) && nth-- == 0)
-			return r->uri.params[i].value;
+			return empty_is_none && r->uri.params[i].value.n == 0 ? STR_NONE : r->uri.params[i].value;
 	return STR_NONE;
 }
 
@@ -400,6 +402,15 @@ bool http_query_int(const struct http_request *r, const char *name, int64_t fall
 	struct str s = http_query_text(r, name, 0);
 	*out = fallback;
 	return !str_present(s) || str_to_int64(s, out);
+}
+
+struct str http_form_text(const struct http_request *r, const char *name)
+{
+	require_declared(r->route->form, name);
+	for (size_t i = 0; i < r->form.param_count; i++)
+		if (str_is(r->form.params[i].name, name) && r->form.params[i].value.n > 0)
+			return r->form.params[i].value;
+	return STR_NONE;
 }
 
 bool http_read_body(struct http_request *r, const struct json_message *m, void *out, struct http_reply **reply)

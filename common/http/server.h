@@ -33,14 +33,16 @@ typedef struct http_reply *http_handler(struct http_request *r);
 
 enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_DELETE }; /* HEAD is answered by GET's handler */
 /* Who may call, for documents; who really may is decided where signatures are checked. */
-enum http_access { ACCESS_ANYONE, ACCESS_NODE_SIGNED, ACCESS_SOVEREIGN_SIGNED, ACCESS_TOKEN };
+enum http_access { ACCESS_ANYONE, ACCESS_NODE_SIGNED, ACCESS_SOVEREIGN_SIGNED, ACCESS_TOKEN, ACCESS_CLIENT /* an OAuth client */ };
 enum http_flags {
-	HTTP_WRITE = 1,       /* counts against the write rate limit */
-	HTTP_STREAM = 2,      /* answers Server-Sent Events */
-	HTTP_NOT_READY_OK = 4 /* is served while draining or not ready */
+	HTTP_WRITE = 1,        /* counts against the write rate limit */
+	HTTP_STREAM = 2,       /* answers Server-Sent Events */
+	HTTP_NOT_READY_OK = 4, /* is served while draining or not ready */
+	HTTP_OAUTH = 8         /* speaks as OAuth 2 does: parameters that are not declared are ignored instead of refused and empty ones count as not sent (RFC 6749 3.1); errors,
+			       * also those of the room itself, are {"error": an OAuth code, "error_description", "code"} (5.2) */
 };
 
-/* A query parameter, declared once: read by http_query_*, listed in documents. */
+/* A query parameter or a form's field, declared once: read by http_query_* or http_form_text, listed in documents. */
 struct http_param {
 	const char *name;
 	enum { PARAM_TEXT, PARAM_INT } type;
@@ -79,6 +81,7 @@ struct http_route {
 	unsigned flags;
 	size_t body_max;                   /* bytes; 0: no body is taken (400 unexpected_body) */
 	const struct json_message *body;   /* what is read, for documents; NULL: none or not JSON */
+	const struct http_param *form;     /* the body is a form (application/x-www-form-urlencoded) with these; NULL: none. `body` is NULL then */
 	const struct http_upload *upload;  /* NULL: the body is gathered in memory. Otherwise body_max 0: the service's own limit is the only one */
 	const struct http_param *params;   /* ends with .name NULL; may be NULL */
 	const struct http_answer *answers; /* ends with .status 0 */
@@ -153,6 +156,9 @@ const char *http_peer(const struct http_request *r);
  * twice though not repeatable, out of range or badly encoded was refused with malformed_parameter before the handler ran. */
 MUST_CHECK bool http_query_int(const struct http_request *r, const char *name, int64_t fallback, int64_t *out);
 struct str http_query_text(const struct http_request *r, const char *name, size_t nth); /* absent when there are fewer */
+/* A form's field, by the route's declaration (asking for an undeclared one is an invariant): absent when it was not sent, or empty. Like
+ * parameters, what is wrong with it was refused with malformed_parameter before the handler ran; an empty field counts as not sent. */
+struct str http_form_text(const struct http_request *r, const char *name);
 /* Reads the JSON body by the message; *out in the arena's care. False: *reply is the refusal to return. */
 MUST_CHECK bool http_read_body(struct http_request *r, const struct json_message *m, void *out, struct http_reply **reply);
 

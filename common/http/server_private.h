@@ -196,6 +196,7 @@ struct http_request {
 	struct buf scratch;      /* JSON of the reply */
 	struct http_reply later; /* what http_reply_later returns */
 	struct uri uri;
+	struct uri form; /* its params, when the route takes one */
 	struct str args[ROUTER_ARGS_MAX];
 	struct arena arena;
 	alignas(max_align_t) unsigned char room[REQUEST_ROOM];
@@ -242,6 +243,7 @@ void sse_hub_end(struct sse_hub *h);
 extern const struct http_route http_builtin_routes[];
 extern const size_t http_builtin_count;
 extern const struct json_message http_error_message; /* "Error" */
+extern const struct json_message http_oauth_error_message; /* "OAuthError": of HTTP_OAUTH routes */
 
 /* metrics.c */
 void metric_write_head(struct buf *out, const char *name, const char *type, const char *help);

@@ -64,20 +64,20 @@ static bool parse_path(char *text, size_t n, struct uri *out, struct error *err)
 	return true;
 }
 
-static bool add_param(struct uri *out, char *text, size_t n, struct error *err)
+static bool add_param(struct uri *out, char *text, size_t n, const char *whole, struct error *err)
 {
 	char *equals = memchr(text, '=', n);
 	size_t name_len = equals ? (size_t)(equals - text) : n;
 	struct uri_param p = {.value = str_of(text + n, 0)};
 	if (!decode(text, name_len, true, &p.name) || (equals && !decode(equals + 1, n - name_len - 1, true, &p.value)))
-		return error_set(err, ERR_MALFORMED_PARAMETER, "the query is not percent-encoded UTF-8");
+		return error_set(err, ERR_MALFORMED_PARAMETER, "the %s is not percent-encoded UTF-8", whole);
 	if (out->param_count == URI_PARAMS_MAX)
-		return error_set(err, ERR_MALFORMED_PARAMETER, "the query has more than %d parameters", URI_PARAMS_MAX);
+		return error_set(err, ERR_MALFORMED_PARAMETER, "the %s has more than %d parameters", whole, URI_PARAMS_MAX);
 	out->params[out->param_count++] = p;
 	return true;
 }
 
-static bool parse_query(char *text, size_t n, struct arena *arena, struct uri *out, struct error *err)
+static bool parse_params(char *text, size_t n, const char *whole, struct arena *arena, struct uri *out, struct error *err)
 {
 	size_t most = 1;
 	for (size_t i = 0; i < n; i++)
@@ -85,7 +85,7 @@ static bool parse_query(char *text, size_t n, struct arena *arena, struct uri *o
 	out->params = arena_alloc(arena, (most < URI_PARAMS_MAX ? most : URI_PARAMS_MAX) * sizeof(*out->params));
 	for (size_t i = 0, start = 0; i <= n; i++)
 		if (i == n || text[i] == '&') {
-			if (i > start && !add_param(out, text + start, i - start, err))
+			if (i > start && !add_param(out, text + start, i - start, whole, err))
 				return false;
 			start = i + 1;
 		}
@@ -105,5 +105,12 @@ bool uri_parse(char *text, size_t n, struct arena *arena, struct uri *out, struc
 		return false;
 	if (path_len == 0)
 		out->matchable = skip > 0; /* "http://host" asks for "/" */
-	return !question || parse_query(question + 1, n - path_len - 1, arena, out, err);
+	return !question || parse_params(question + 1, n - path_len - 1, "query", arena, out, err);
+}
+
+bool uri_parse_form(char *text, size_t n, struct arena *arena, struct uri *out, struct error *err)
+{
+	out->params = NULL;
+	out->param_count = 0;
+	return parse_params(text, n, "form", arena, out, err);
 }

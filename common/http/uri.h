@@ -1,5 +1,6 @@
 /*
- * The request target (RFC 9112 3.2, RFC 3986): path segments and query parameters from outside. Decoded in place, so the text given
+ * The request target (RFC 9112 3.2, RFC 3986): path segments and query parameters from outside; and the bodies of forms, which are spelled
+ * as queries are. Decoded in place, so the text given
  * must be writable and outlive the result. Pure. Private to this room.
  */
 #ifndef TANA_HTTP_URI_H
@@ -28,5 +29,11 @@ struct uri {
  * query.
  */
 MUST_CHECK bool uri_parse(char *text, size_t n, struct arena *arena, struct uri *out, struct error *err);
+
+/*
+ * The same for a form's body (application/x-www-form-urlencoded), which is a query by itself: "a=1&b=2". Fills params and param_count only.
+ * ERR_MALFORMED_PARAMETER.
+ */
+MUST_CHECK bool uri_parse_form(char *text, size_t n, struct arena *arena, struct uri *out, struct error *err);
 
 #endif

@@ -69,6 +69,27 @@ static inline struct http_reply *get_query(struct http_request *r)
 	return http_reply_bytes(r, 200, "text/plain", &body);
 }
 
+/* What OAuth's ways of reading come to: of a query and of a form. */
+static inline struct http_reply *get_lenient(struct http_request *r)
+{
+	struct buf body = {0};
+	struct str state = http_query_text(r, "state", 0);
+	buf_printf(&body, "state=%s%.*s", str_present(state) ? "" : "none", STR_ARG(state));
+	return http_reply_bytes(r, 200, "text/plain", &body);
+}
+
+static inline struct http_reply *post_form(struct http_request *r)
+{
+	struct buf body = {0};
+	struct str code = http_form_text(r, "code"), grant = http_form_text(r, "grant_type");
+	if (str_is(grant, "refuse"))
+		return http_reply_error_code(r, ERR_INVALID_GRANT, "no such code");
+	if (str_is(grant, "away"))
+		return http_reply_error_code(r, ERR_UNAVAILABLE, "the database is away");
+	buf_printf(&body, "grant=%.*s code=%s%.*s", STR_ARG(grant), str_present(code) ? "" : "none", STR_ARG(code));
+	return http_reply_bytes(r, 200, "text/plain", &body);
+}
+
 static inline struct http_reply *get_boom(struct http_request *r)
 {
 	return http_reply_error_code(r, ERR_IO, "the secret path /etc/shadow");
@@ -230,6 +251,12 @@ static const struct http_answer event_answers[] = {{200, NULL, "text/event-strea
 static const enum error_code thing_errors[] = {ERR_UNKNOWN_NODE, ERR_NOT_FOUND, ERR_COUNT};
 static const enum error_code no_errors[] = {ERR_COUNT};
 
+static const struct http_param lenient_params[] = {{.name = "state", .type = PARAM_TEXT, .min = 1, .max = 16, .doc = "state"}, {.name = NULL}};
+static const struct http_param form_fields[] = {
+	{.name = "grant_type", .type = PARAM_TEXT, .min = 1, .max = 16, .doc = "what is asked"},
+	{.name = "code", .type = PARAM_TEXT, .min = 2, .max = 16, .doc = "the code"},
+	{.name = NULL}};
+
 #define ROUTE(m, p, fn) \
 	{ \
 		.method = (m), .path = (p), .handler = (fn), .errors = no_errors, .answers = text_answers, .summary = "Does " p \
@@ -266,6 +293,24 @@ static const struct http_route fixture_routes[] = {
 	 .answers = text_answers,
 	 .errors = no_errors,
 	 .summary = "A query"},
+	{.method = HTTP_GET,
+	 .path = "/lenient",
+	 .handler = get_lenient,
+	 .flags = HTTP_OAUTH,
+	 .params = lenient_params,
+	 .answers = text_answers,
+	 .errors = no_errors,
+	 .summary = "A query of OAuth"},
+	{.method = HTTP_POST,
+	 .path = "/form",
+	 .handler = post_form,
+	 .access = ACCESS_CLIENT,
+	 .flags = HTTP_OAUTH,
+	 .body_max = 300,
+	 .form = form_fields,
+	 .answers = text_answers,
+	 .errors = no_errors,
+	 .summary = "A form"},
 	ROUTE(HTTP_GET, "/boom", get_boom),
 	ROUTE(HTTP_GET, "/tagged", get_tagged),
 	ROUTE(HTTP_GET, "/stream", get_stream),

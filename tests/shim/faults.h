@@ -23,10 +23,31 @@ struct fault {
 	_Atomic int64_t hits;  /* failures so far */
 };
 
+/* Every call that changes files under the path, one after the other, whatever kind it is: a test lets each of them fail in turn. */
+enum { STEP_KINDS = 1024 };
+enum step_action {
+	STEP_KILL = -1,  /* the process is killed just before the call */
+	STEP_TEAR = -2,  /* a write stores half of its bytes, then the process is killed; other calls: done, then killed */
+	STEP_SHORT = -3  /* a write stores half of its bytes and says so; other calls: done */
+	/* > 0: the errno of the call, which is not made */
+};
+struct steps {
+	_Atomic int64_t on;           /* 0: nothing is counted */
+	_Atomic int64_t count;        /* calls so far */
+	_Atomic int64_t only;         /* a kind: the action is for such calls; 0: for all */
+	_Atomic int64_t matched;      /* calls of that kind so far */
+	_Atomic int64_t first, last;  /* the action is taken at these of them (from 1) */
+	_Atomic int64_t action;
+	_Atomic int64_t hits;
+	_Atomic int64_t no_tmpfile;   /* not 0: files without a name (O_TMPFILE) are not supported here; not counted as a step */
+	char kinds[STEP_KINDS];       /* o: open that creates, w: write, s: fsync, t: truncate, l: link, r: rename, u: unlink */
+};
+
 struct fault_control {
 	_Atomic int64_t wall_offset_ms; /* added to CLOCK_REALTIME; CLOCK_MONOTONIC is never touched, as when a clock is really set */
 	struct fault faults[FAULT_OPS];
 	char path[512]; /* only files whose path begins so can fail; set before the first fault */
+	struct steps steps;
 };
 
 /* The mapped page, or NULL when no test asked for one. */

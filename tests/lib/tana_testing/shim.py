@@ -12,7 +12,11 @@ from .daemon import BUILD, ROOT
 
 WRITE, SYNC, GROW, OPEN = range(4)
 _PATH_AT = 8 + 4 * 32
-_SIZE = _PATH_AT + 512
+_STEPS_AT = _PATH_AT + 512
+_KINDS_AT = _STEPS_AT + 9 * 8
+_SIZE = _KINDS_AT + 1024
+#: Actions at a step beside an errno.
+KILL, TEAR, SHORT = -1, -2, -3
 
 
 def library():
@@ -34,7 +38,7 @@ class Faults:
 
     def __init__(self, directory, path_prefix=""):
         self.path = pathlib.Path(directory) / "shim-control"
-        self.path.write_bytes(struct.pack("<17q", *([0] * 17)) + str(path_prefix).encode().ljust(512, b"\0"))
+        self.path.write_bytes(struct.pack("<17q", *([0] * 17)) + str(path_prefix).encode().ljust(_SIZE - _PATH_AT, b"\0"))
         self.file = open(self.path, "r+b")
         self.page = mmap.mmap(self.file.fileno(), _SIZE)
         self.env = {"LD_PRELOAD": str(library()), "TANA_SHIM_CONTROL": str(self.path)}
@@ -59,6 +63,26 @@ class Faults:
     def hits(self, op):
         return self._get(8 + op * 32 + 24)
 
+    def count_steps(self, first=0, last=None, action=0, only=None):
+        """From now on every call that changes a file counts; at those from first to last (from 1; of the kind `only`, if given) the action is taken: an errno, KILL, TEAR, SHORT."""
+        self._put(_STEPS_AT, 0)
+        for i, value in enumerate((0, ord(only) if only else 0, 0, first, first if last is None else last, action, 0)):
+            self._put(_STEPS_AT + 8 + 8 * i, value)
+        self._put(_STEPS_AT, 1)
+
+    def steps(self):
+        """What was counted, one letter a call: open, write, sync, truncate, link, rename, unlink. Counting ends."""
+        self._put(_STEPS_AT, 0)
+        count = min(self._get(_STEPS_AT + 8), 1024)
+        return self.page[_KINDS_AT : _KINDS_AT + count].decode()
+
+    def step_hits(self):
+        return self._get(_STEPS_AT + 56)
+
+    def without_nameless_files(self):
+        """As on a file system that has no O_TMPFILE."""
+        self._put(_STEPS_AT + 64, 1)
+
     def full_disk(self):
         for op in (WRITE, GROW, OPEN):
             self.fail(op, errno.ENOSPC)
@@ -66,3 +90,4 @@ class Faults:
     def heal(self):
         for op in (WRITE, SYNC, GROW, OPEN):
             self._put(8 + op * 32, 0)
+        self._put(_STEPS_AT, 0)

@@ -146,7 +146,7 @@ def read_message(message, limit):
     except ValueError:
         raise Refused("not_canonical") from None
     if not isinstance(fields, dict):
-        raise Refused("malformed_field")
+        raise Refused("not_canonical")
     if "type" not in fields:
         raise Refused("missing_field")
     if not isinstance(fields["type"], str) or fields["type"] not in TYPES:

@@ -97,6 +97,8 @@ static void put_answers(struct buf *out, const struct http_route *r)
 	buf_puts(out, "| answer | body | when |\n|---|---|---|\n");
 	for (const struct http_answer *a = r->answers; a && a->status; a++) {
 		buf_printf(out, "| %d | ", a->status);
+		if (a->message && a->status == 200 && (r->flags & HTTP_LIST))
+			buf_puts(out, "list of ");
 		if (a->message)
 			put_message_link(out, a->message);
 		else

@@ -93,6 +93,11 @@ static void put_parameters(struct buf *out, const struct http_route *r)
 
 /* ---- bodies ---- */
 
+static void put_list(struct buf *out, const struct json_message *m)
+{
+	buf_printf(out, "\"content\":{\"application/json\":{\"schema\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/%s\"}}}}", m->name);
+}
+
 static void put_content(struct buf *out, const char *media, const struct json_message *m)
 {
 	buf_printf(out, "\"content\":{\"%s\":{", media);
@@ -138,7 +143,7 @@ static bool status_answered(const struct http_route *r, const struct http_answer
 }
 
 /* Several rows of one status are one answer in OpenAPI: the first has the body, all have their say. */
-static void put_answer(struct buf *out, const struct http_answer *a)
+static void put_answer(struct buf *out, const struct http_route *r, const struct http_answer *a)
 {
 	struct buf doc = {0};
 	for (const struct http_answer *same = a; same->status; same++)
@@ -149,7 +154,10 @@ static void put_answer(struct buf *out, const struct http_answer *a)
 	buf_free(&doc);
 	if (a->message || a->media) {
 		buf_putc(out, ',');
-		put_content(out, a->media ? a->media : "application/json", a->message);
+		if (a->message && a->status == 200 && (r->flags & HTTP_LIST))
+			put_list(out, a->message);
+		else
+			put_content(out, a->media ? a->media : "application/json", a->message);
 	}
 	buf_puts(out, "},\n");
 }
@@ -218,7 +226,7 @@ static void put_operation(struct buf *out, const struct http_route *r)
 	buf_puts(out, ",\n\"responses\":{\n");
 	for (const struct http_answer *a = r->answers; a && a->status; a++)
 		if (!status_answered(r, a))
-			put_answer(out, a);
+			put_answer(out, r, a);
 	put_refusals(out, r);
 	buf_puts(out, "\n}}");
 }

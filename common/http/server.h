@@ -38,8 +38,9 @@ enum http_flags {
 	HTTP_WRITE = 1,        /* counts against the write rate limit */
 	HTTP_STREAM = 2,       /* answers Server-Sent Events */
 	HTTP_NOT_READY_OK = 4, /* is served while draining or not ready */
-	HTTP_OAUTH = 8         /* speaks as OAuth 2 does: parameters that are not declared are ignored instead of refused and empty ones count as not sent (RFC 6749 3.1); errors,
+	HTTP_OAUTH = 8,        /* speaks as OAuth 2 does: parameters that are not declared are ignored instead of refused and empty ones count as not sent (RFC 6749 3.1); errors,
 			       * also those of the room itself, are {"error": an OAuth code, "error_description", "code"} (5.2) */
+	HTTP_LIST = 16         /* the answer 200 is a bare JSON list of the message its row names */
 };
 
 /* A query parameter or a form's field, declared once: read by http_query_* or http_form_text, listed in documents. */

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/money.h"
 #include "crypto/canonical.h"
+#include "wire/ledger.h"
 #include "wire/mesh.h"
 
 enum { LIST_MAX = 1000 /* currencies, validators: a file that people read */ };
@@ -12,20 +13,13 @@ bool chain_id_valid(struct str s)
 	return mesh_network_valid(s); /* the same form: a chain is a network's */
 }
 
-/* The forms of transactions, as forms of fields. */
-#define FORM(var, tx_form, schema_name, pattern_text)                                                                                       \
+/* What a genesis has and answers have not. */
+#define FORM(var, tx_form, schema_name, pattern_text, what_text)                                                                            \
 	static bool var##_check(struct str s) { return tx_form_valid(tx_form, s); }                                                            \
-	static const struct json_form var = {schema_name, pattern_text, "of the form the protocol gives", ERR_MALFORMED_FIELD, var##_check}
-FORM(form_currency_code, TX_FORM_CURRENCY, "CurrencyCode", "^[A-Z][A-Z0-9]{0,11}$");
-FORM(form_currency_type, TX_FORM_CURRENCY_TYPE, "CurrencyType", "^(fiat|crypto)$");
-FORM(form_username, TX_FORM_USERNAME, "Username", "^@[a-z0-9][a-z0-9_-]{0,48}$");
-FORM(form_key, TX_FORM_KEY, "WrittenPublicKey", "^ed25519_[0-9a-f]{64}$");
-FORM(form_validator_id, TX_FORM_VALIDATOR, "ValidatorId", "^[a-z0-9][a-z0-9._-]{0,63}$");
-FORM(form_text_256, TX_FORM_TEXT_256, "ShortText", "^[\\s\\S]{1,256}$");
-FORM(form_symbol, TX_FORM_TEXT_16, "CurrencySymbol", "^[\\s\\S]{1,16}$");
-static const struct json_form form_chain_id = {"ChainId", "^[a-z0-9][a-z0-9._-]{0,63}$",
-					       "a chain's id (1-64 of a-z 0-9 . _ -, beginning with a letter or digit)", ERR_MALFORMED_FIELD,
-					       chain_id_valid};
+	static const struct json_form var = {schema_name, pattern_text, what_text, ERR_MALFORMED_FIELD, var##_check}
+FORM(form_key, TX_FORM_KEY, "GenesisKey", "^ed25519_[0-9a-f]{64}$", "a public key (ed25519_ and 64 lower-case hex digits, not of small order)");
+FORM(form_text_256, TX_FORM_TEXT_256, "ShortText", "^[\\s\\S]{1,256}$", "text of 1-256 bytes");
+FORM(form_symbol, TX_FORM_TEXT_16, "CurrencySymbol", "^[\\s\\S]{1,16}$", "text of 1-16 bytes");
 
 static const struct json_field currency_rows[] = {
 	F_FORM(struct genesis_currency, code, "code", JSON_REQUIRED, &form_currency_code, "The currency's code."),

@@ -42,8 +42,46 @@ MUST_CHECK enum db_status session_scan(struct db_conn *c, struct str id, int64_t
 MUST_CHECK enum db_status session_reject(struct db_conn *c, struct str id, int64_t now, bool *won, struct error *err);
 /* With user_id, username, public_key and role of *s. */
 MUST_CHECK enum db_status session_approve(struct db_conn *c, const struct session_row *s, int64_t now, bool *won, struct error *err);
+/* Ends those whose time is over, and hands over each id. */
+MUST_CHECK enum db_status sessions_expire(struct db_conn *c, int64_t now, void (*each)(void *ctx, struct str id), void *ctx, struct error *err);
+/* When the next open session's time is over (ms); INT64_MAX: none is open. */
+MUST_CHECK enum db_status sessions_next_expiry(struct db_conn *c, int64_t *out, struct error *err);
 
 MUST_CHECK enum db_status token_read(struct db_conn *c, const struct hash *hash, struct arena *arena, struct token_row *out, bool *found, struct error *err);
 MUST_CHECK enum db_status token_insert(struct db_conn *c, const struct token_row *t, struct error *err);
+/* A user's tokens that still count, the newest first. */
+MUST_CHECK enum db_status tokens_of(struct db_conn *c, struct str user_id, int64_t now, struct arena *arena, struct token_row *out, size_t max, size_t *count,
+				    struct error *err);
+MUST_CHECK enum db_status token_delete(struct db_conn *c, const struct hash *hash, bool *was, struct error *err);
+MUST_CHECK enum db_status tokens_delete(struct db_conn *c, struct str user_id, int64_t *count, struct error *err);
+
+/* Tickets count once: taking one removes it. *found false: there is none for this session, or its time is over. */
+MUST_CHECK enum db_status ticket_insert(struct db_conn *c, const struct hash *ticket, struct str session_id, const struct hash *sealed, int64_t expires_at,
+					struct error *err);
+MUST_CHECK enum db_status ticket_take(struct db_conn *c, const struct hash *ticket, struct str session_id, int64_t now, struct hash *sealed, bool *found,
+				      struct error *err);
+
+/* A user's logins, for that user's eyes: the newest first. */
+struct login_row {
+	int64_t time; /* ms */
+	struct str app_name, app_origin, client_id, ip, agent, public_key;
+};
+MUST_CHECK enum db_status login_record(struct db_conn *c, const struct session_row *s, int64_t now, struct error *err);
+MUST_CHECK enum db_status logins_of(struct db_conn *c, struct str user_id, struct arena *arena, struct login_row *out, size_t max, size_t *count,
+				    struct error *err);
+
+/* Has this user logged in with this browser before? An absent hash was never seen. */
+MUST_CHECK enum db_status browser_known(struct db_conn *c, struct str user_id, struct str browser_hash, bool *known, struct error *err);
+MUST_CHECK enum db_status browser_seen(struct db_conn *c, struct str user_id, struct str browser_hash, int64_t now, struct error *err);
+
+/* Whose is this id, when the first to come has it: binds it if it is free (and the name too). An owner without a key: the name is another's. */
+MUST_CHECK enum db_status first_key(struct db_conn *c, struct str user_id, struct str username, struct str public_key, int64_t now, struct arena *arena,
+				    struct key_owner *out, struct error *err);
+
+/* Forgets what is older than these times (ms), at most `max` rows a table; *more: there is more of it. */
+struct purge_before {
+	int64_t sessions, tokens, tickets, logins, browsers;
+};
+MUST_CHECK enum db_status store_purge(struct db_conn *c, const struct purge_before *b, size_t max, bool *more, struct error *err);
 
 #endif

@@ -224,4 +224,15 @@ typedef bool sse_backfill_fn(void *ctx, int64_t after, int64_t before, sse_emit_
  * streams_max is reached. */
 struct http_reply *http_reply_events(struct http_request *r, struct sse_hub *h, int64_t last_id, sse_backfill_fn *backfill, void *ctx);
 
+/*
+ * A stream of its own: what is posted to it goes to nobody else. The hub, which then has no events itself, sends the comments and ends it at
+ * the drain. `gone` is called once, when the stream is over for whatever reason (also when the reply was never sent): nothing may be
+ * posted afterwards, so poster and `gone` share a lock. *out is valid until then.
+ */
+struct sse_stream;
+struct http_reply *http_reply_own_events(struct http_request *r, struct sse_hub *h, void (*gone)(void *ctx), void *ctx, struct sse_stream **out);
+/* An event without a type (browsers hand it to onmessage); data has no newline. `last`: the stream ends after it. Thread-safe, never blocks; a
+ * stream whose reader is too slow ends. */
+void sse_stream_post(struct sse_stream *st, int64_t id, struct str data, bool last);
+
 #endif

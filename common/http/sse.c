@@ -18,6 +18,7 @@
 #include "workers.h"
 
 enum {
+	OWN_WAITING_MAX = 64 * 1024, /* bytes posted to a stream and not sent: its reader is gone, or too slow */
 	RESUMED_AT_ONCE = 256,     /* before publishers get the lock in between */
 	STREAM_BLOCK_HTTP10 = 1024 /* libmicrohttpd's buffer for clients without chunked encoding; others need none */
 };
@@ -37,6 +38,8 @@ struct sse_stream {
 	uint64_t cursor; /* sequence number of the next event */
 	int64_t last_id; /* no event up to this id is sent any more */
 	int64_t wake_ms; /* when sleeping: the next comment */
+	void (*gone)(void *ctx); /* of a stream of its own; NULL: it reads the hub's events */
+	void *gone_ctx;
 	struct buf own;  /* text of this stream alone; goes first */
 	size_t own_sent;
 	struct sse_event *current; /* one that did not fit as a whole */
@@ -58,13 +61,16 @@ struct sse_hub {
 
 /* ---- events ---- */
 
+/* type NULL: none. */
 static void put_event(struct buf *out, int64_t id, const char *type, struct str data)
 {
-	invariant(!strchr(type, '\n') && !memchr(data.p, '\n', data.n));
+	invariant((!type || !strchr(type, '\n')) && !memchr(data.p, '\n', data.n));
 	buf_puts(out, "id: ");
 	buf_put_int(out, id);
-	buf_puts(out, "\nevent: ");
-	buf_puts(out, type);
+	if (type) {
+		buf_puts(out, "\nevent: ");
+		buf_puts(out, type);
+	}
 	buf_puts(out, "\ndata: ");
 	buf_put_str(out, data);
 	buf_puts(out, "\n\n");
@@ -262,7 +268,7 @@ static size_t fill(struct sse_stream *st, char *to, size_t room)
 		buf_free(&st->own);
 		st->own_sent = 0;
 	}
-	while (n < room && (st->current || next_event(st))) {
+	while (n < room && !st->gone && (st->current || next_event(st))) {
 		n += copy_part(to + n, room - n, st->current->text, st->current->n, &st->current_sent);
 		if (st->current_sent < st->current->n)
 			break;
@@ -375,12 +381,14 @@ static void register_hub(struct http_server *s, struct sse_hub *h)
 	pthread_mutex_unlock(&s->hubs_lock);
 }
 
-struct http_reply *http_reply_events(struct http_request *r, struct sse_hub *h, int64_t last_id, sse_backfill_fn *backfill, void *ctx)
+/* A stream that begins with the hub's next event; NULL: *refusal. */
+static struct sse_stream *new_stream(struct http_request *r, struct sse_hub *h, struct http_reply **refusal)
 {
 	struct http_server *s = r->server;
 	if (atomic_fetch_add(&s->streams, 1) >= s->o.streams_max) {
 		atomic_fetch_sub(&s->streams, 1);
-		return http_reply_error_code(r, ERR_OVERLOADED, "there are %d event streams already", s->o.streams_max);
+		*refusal = http_reply_error_code(r, ERR_OVERLOADED, "there are %d event streams already", s->o.streams_max);
+		return NULL;
 	}
 	register_hub(s, h);
 	struct sse_stream *st = xcalloc(1, sizeof(*st));
@@ -392,14 +400,52 @@ struct http_reply *http_reply_events(struct http_request *r, struct sse_hub *h, 
 	h->streams++;
 	st->cursor = h->end;
 	pthread_mutex_unlock(&h->lock);
+	return st;
+}
+
+struct http_reply *http_reply_events(struct http_request *r, struct sse_hub *h, int64_t last_id, sse_backfill_fn *backfill, void *ctx)
+{
+	struct http_reply *refusal;
+	struct sse_stream *st = new_stream(r, h, &refusal);
+	if (!st)
+		return refusal;
 	if (last_id >= 0)
 		catch_up(st, last_id, backfill, ctx);
 	return reply_events(r, st);
 }
 
+struct http_reply *http_reply_own_events(struct http_request *r, struct sse_hub *h, void (*gone)(void *ctx), void *ctx, struct sse_stream **out)
+{
+	struct http_reply *refusal;
+	*out = new_stream(r, h, &refusal);
+	if (!*out)
+		return refusal;
+	invariant((*out)->cursor == 0);
+	(*out)->gone = gone;
+	(*out)->gone_ctx = ctx;
+	return reply_events(r, *out);
+}
+
+void sse_stream_post(struct sse_stream *st, int64_t id, struct str data, bool last)
+{
+	struct sse_hub *h = st->hub;
+	pthread_mutex_lock(&h->lock);
+	if (!st->ended) {
+		put_event(&st->own, id, NULL, data);
+		st->ended = last || st->own.len - st->own_sent > OWN_WAITING_MAX;
+	}
+	if (st->sleeping) {
+		leave_sleepers(st);
+		connection_wake(st->request->connection);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
 void sse_stream_drop(struct sse_stream *st)
 {
 	struct sse_hub *h = st->hub;
+	if (st->gone)
+		st->gone(st->gone_ctx);
 	pthread_mutex_lock(&h->lock);
 	if (st->sleeping)
 		leave_sleepers(st);

@@ -13,7 +13,7 @@ static inline json_t *vectors_load(const char *name)
 	json_error_t why;
 	snprintf(path, sizeof(path), "%s/%s", dir ? dir : "tests/vectors", name);
 	json_t *all = json_load_file(path, 0, &why);
-	if (!all || json_array_size(all) == 0) {
+	if (!all || json_array_size(all) + json_object_size(all) == 0) {
 		fprintf(stderr, "no vectors in %s: %s\n", path, why.text);
 		exit(1);
 	}

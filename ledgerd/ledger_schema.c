@@ -1,0 +1,81 @@
+#include "ledger_schema.h"
+
+#include "base/attrs.h"
+
+/*
+ * Append only. Tables are trees of their own (WITHOUT ROWID) on SQLite; on PostgreSQL texts that are ordered are in byte order, whatever the
+ * cluster's locale.
+ *
+ * meta                what the database belongs to: `genesis`, its canonical text
+ * blocks              the exact bytes that were hashed and signed; `changes` is the canonical list of what the block did to the state
+ * transactions        likewise; one row a transaction, in the order of their blocks
+ * state               the entries after the last block: what the protocol calls the state, key by key
+ * state_lists         entries found otherwise than by key: see state_list.h. Follows from `state`
+ * transaction_lists   transactions of an account or type: see state_list.h. Follows from `transactions`
+ * local_pending       accepted, and not in a block yet
+ * local_refused       accepted, and refused when their turn came; kept for a while
+ * local_tree          hashes of the state tree's subtrees, to check the root at a start before the entries are read
+ * local_grants        upload grants given out
+ */
+#define TABLES(how, ordered)                                                                                                   \
+	"CREATE TABLE blocks ("                                                                                                \
+	" height BIGINT PRIMARY KEY,"                                                                                          \
+	" hash TEXT NOT NULL UNIQUE,"                                                                                          \
+	" header TEXT NOT NULL,"                                                                                               \
+	" signature TEXT,"                                                                                                     \
+	" changes TEXT NOT NULL);"                                                                                             \
+	"CREATE TABLE transactions ("                                                                                          \
+	" height BIGINT NOT NULL,"                                                                                             \
+	" idx BIGINT NOT NULL,"                                                                                                \
+	" id TEXT NOT NULL UNIQUE,"                                                                                            \
+	" message TEXT NOT NULL,"                                                                                              \
+	" signature TEXT NOT NULL,"                                                                                            \
+	" PRIMARY KEY (height, idx))" how ";"                                                                                  \
+	"CREATE TABLE state ("                                                                                                 \
+	" key TEXT" ordered " PRIMARY KEY,"                                                                                    \
+	" value TEXT NOT NULL)" how ";"                                                                                        \
+	"CREATE TABLE state_lists ("                                                                                           \
+	" list TEXT" ordered " NOT NULL,"                                                                                      \
+	" key TEXT" ordered " NOT NULL,"                                                                                       \
+	" PRIMARY KEY (list, key))" how ";"                                                                                    \
+	"CREATE TABLE transaction_lists ("                                                                                     \
+	" list TEXT" ordered " NOT NULL,"                                                                                      \
+	" height BIGINT NOT NULL,"                                                                                             \
+	" idx BIGINT NOT NULL,"                                                                                                \
+	" PRIMARY KEY (list, height, idx))" how ";"
+
+const struct db_migration ledger_migrations[] = {
+	{
+		.name = "0001 chain",
+		.sql = "CREATE TABLE meta ("
+		       " name TEXT PRIMARY KEY,"
+		       " value TEXT NOT NULL);"
+		       "CREATE TABLE local_pending ("
+		       " seq BIGINT PRIMARY KEY,"
+		       " id TEXT NOT NULL,"
+		       " message TEXT NOT NULL,"
+		       " signature TEXT NOT NULL,"
+		       " received_at BIGINT NOT NULL);"
+		       "CREATE TABLE local_refused ("
+		       " id TEXT PRIMARY KEY,"
+		       " code TEXT NOT NULL,"
+		       " error TEXT NOT NULL,"
+		       " message TEXT NOT NULL,"
+		       " signature TEXT NOT NULL,"
+		       " refused_at BIGINT NOT NULL);"
+		       "CREATE INDEX local_refused_by_time ON local_refused (refused_at);"
+		       "CREATE TABLE local_tree ("
+		       " part BIGINT PRIMARY KEY,"
+		       " prefixes BYTEA NOT NULL);"
+		       "CREATE TABLE local_grants ("
+		       " hash TEXT NOT NULL,"
+		       " user_id TEXT NOT NULL,"
+		       " size BIGINT NOT NULL,"
+		       " granted_at BIGINT NOT NULL,"
+		       " PRIMARY KEY (user_id, hash));"
+		       "CREATE INDEX local_grants_by_time ON local_grants (granted_at);",
+		.sqlite = TABLES(" WITHOUT ROWID", ""),
+		.postgres = TABLES("", " COLLATE \"C\""),
+	},
+};
+const size_t ledger_migration_count = ARRAY_LEN(ledger_migrations);

@@ -1,0 +1,54 @@
+#include "state_list.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "crypto/canonical_read.h"
+
+/* Behind the last ':' but `back` ones. */
+static struct str part_behind(struct str key, int back)
+{
+	size_t at = key.n;
+	for (; at > 0; at--)
+		if (key.p[at - 1] == ':' && back-- == 0)
+			break;
+	return str_of(key.p + at, key.n - at);
+}
+
+static bool list(char out[STATE_LIST_MAX], const char *kind, struct str what, struct str *name)
+{
+	int n = snprintf(out, STATE_LIST_MAX, "%s:%.*s", kind, STR_ARG(what));
+	invariant(n > 0 && n < STATE_LIST_MAX);
+	*name = str_of(out, (size_t)n);
+	return true;
+}
+
+bool state_list_of(struct str key, struct str value, char out[STATE_LIST_MAX], struct str *name)
+{
+	struct str status, type;
+	if (str_starts(key, "request:"))
+		return canonical_find(value, "status", &status) && str_is(status, "\"pending\"") && canonical_find(value, "type", &type) &&
+		       canonical_read_plain(type, &type) && type.n < 32 && list(out, "pending", type, name);
+	if (str_starts(key, "content:")) {
+		struct str owner = part_behind(key, 0);
+		return owner.n <= USER_ID_LEN && list(out, "owner", owner, name);
+	}
+	if (str_starts(key, "stake:")) {
+		struct str rest = part_behind(key, 1);
+		return rest.n > USER_ID_LEN && list(out, "staked", str_of(rest.p, USER_ID_LEN), name);
+	}
+	return false;
+}
+
+size_t tx_lists_of(const struct tx *t, struct arena *arena, struct str lists[TX_LISTS_MAX])
+{
+	struct str from = tx_from(t), to = tx_text(t, TXF_TO), by = tx_text(t, TXF_APPROVAL_BY);
+	size_t n = 0;
+	lists[n++] = arena_printf(arena, "account:%.*s", STR_ARG(from));
+	if (str_present(to) && !str_equal(to, from))
+		lists[n++] = arena_printf(arena, "account:%.*s", STR_ARG(to));
+	if (str_present(by) && !str_equal(by, from))
+		lists[n++] = arena_printf(arena, "account:%.*s", STR_ARG(by));
+	lists[n++] = arena_printf(arena, "type:%s", tx_type_row(t->type)->name);
+	return n;
+}

@@ -3,7 +3,7 @@
 # What the build needs: a command, header or pkg-config module, and the package that has it.
 build_needs="gcc=gcc make=make pkg-config=pkg-config /usr/include/stdio.h=libc6-dev git=git libmicrohttpd=libmicrohttpd-dev
 	sqlite3=libsqlite3-dev libsodium=libsodium-dev jansson=libjansson-dev libpq=libpq-dev libcurl=libcurl4-openssl-dev
-	libsystemd=libsystemd-dev libcrypto=libssl-dev"
+	libsystemd=libsystemd-dev libcrypto=libssl-dev hiredis=libhiredis-dev libqrencode=libqrencode-dev"
 # What the tests need beside it. The sanitizers' and the fuzzer's libraries come with gcc and libclang-rt.
 check_needs="$build_needs g++=g++ cmocka=libcmocka-dev clang=clang clang-tidy=clang-tidy llvm-symbolizer=llvm cppcheck=cppcheck
 	/usr/lib/postgresql/*/bin/initdb=postgresql /usr/bin/python3=python3 curl=curl mandoc=mandoc strace=strace runuser=util-linux

@@ -158,7 +158,7 @@ bench-build: $(BENCH_BIN)
 bench-mesh: all bench-build ## measure meshd: heartbeats, pages, start-up
 	/usr/bin/python3 tests/bench/bench_mesh.py --build $B $(BENCH_ARGS)
 bench: bench-build bench-mesh ## all benchmarks
-	@for t in crypto json http db; do echo "== $$t"; $B/bench/bench_$$t || exit 1; done
+	@for t in crypto tree json http db; do echo "== $$t"; $B/bench/bench_$$t || exit 1; done
 
 docs: all ## regenerate docs/api.md, the OpenAPI document and the man pages
 	docs/generate.sh

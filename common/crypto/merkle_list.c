@@ -1,10 +1,11 @@
 #include "merkle_list.h"
 
 #include "base/log.h"
+#include "sha256_pairs.h"
 
 #define LEAVES_MAX (UINT64_C(1) << 62)
 
-static const uint8_t leaf_tag[1] = {0}, node_tag[1] = {1};
+static const uint8_t leaf_tag[1] = {0};
 
 void merkle_leaf_parts(struct hash *out, const struct str *parts, size_t count)
 {
@@ -24,12 +25,7 @@ void merkle_leaf(struct hash *out, const void *data, size_t n)
 
 void merkle_node(struct hash *out, const struct hash *left, const struct hash *right)
 {
-	struct sha256_state s;
-	sha256_init(&s);
-	sha256_update(&s, node_tag, sizeof(node_tag));
-	sha256_update(&s, left->b, sizeof(left->b));
-	sha256_update(&s, right->b, sizeof(right->b));
-	sha256_final(&s, out);
+	sha256_pair(out, 1, left, right);
 }
 
 void merkle_root(struct hash *out, const struct hash *leaves, size_t n)

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "merkle_list.h"
+#include "sha256_pairs.h"
 
 static const struct hash empty_subtree; /* 32 zero bytes */
 
@@ -13,11 +14,9 @@ void merkle_map_entry(struct merkle_map_entry *out, struct str key, struct str v
 	sha256(&out->value_hash, value.p, value.n);
 }
 
-/* SHA-256(0x00 || path || value hash) is just how a list's leaf is hashed, and the nodes are the same too. */
 void merkle_map_leaf(struct hash *out, const struct merkle_map_entry *e)
 {
-	_Static_assert(sizeof(*e) == 2 * HASH_SIZE, "path and value hash side by side");
-	merkle_leaf(out, e, sizeof(*e));
+	sha256_pair(out, 0, &e->path, &e->value_hash);
 }
 
 static int compare_paths(const void *a, const void *b)
@@ -54,7 +53,7 @@ static size_t count_left(const struct merkle_map_entry *sorted, size_t n, size_t
 	return low;
 }
 
-static void subtree_root(struct hash *out, const struct merkle_map_entry *sorted, size_t n, size_t depth)
+void merkle_map_subtree(struct hash *out, const struct merkle_map_entry *sorted, size_t n, size_t depth)
 {
 	if (n == 0) {
 		*out = empty_subtree;
@@ -67,14 +66,14 @@ static void subtree_root(struct hash *out, const struct merkle_map_entry *sorted
 	invariant(depth < MERKLE_MAP_DEPTH);
 	size_t left = count_left(sorted, n, depth);
 	struct hash left_root, right_root;
-	subtree_root(&left_root, sorted, left, depth + 1);
-	subtree_root(&right_root, sorted + left, n - left, depth + 1);
+	merkle_map_subtree(&left_root, sorted, left, depth + 1);
+	merkle_map_subtree(&right_root, sorted + left, n - left, depth + 1);
 	merkle_node(out, &left_root, &right_root);
 }
 
 void merkle_map_root(struct hash *out, const struct merkle_map_entry *sorted, size_t n)
 {
-	subtree_root(out, sorted, n, 0);
+	merkle_map_subtree(out, sorted, n, 0);
 }
 
 static void reverse(struct hash *siblings, size_t count)
@@ -93,11 +92,11 @@ bool merkle_map_prove(const struct merkle_map_entry *sorted, size_t n, const str
 		invariant(depth < MERKLE_MAP_DEPTH);
 		size_t left = count_left(sorted, n, depth);
 		if (path_bit(path, depth)) {
-			subtree_root(&out->siblings[depth], sorted, left, depth + 1);
+			merkle_map_subtree(&out->siblings[depth], sorted, left, depth + 1);
 			sorted += left;
 			n -= left;
 		} else {
-			subtree_root(&out->siblings[depth], sorted + left, n - left, depth + 1);
+			merkle_map_subtree(&out->siblings[depth], sorted + left, n - left, depth + 1);
 			n = left;
 		}
 	}

@@ -3,7 +3,7 @@
  * leaf = SHA-256(0x00 || path || SHA-256(value)); a subtree with no entry is 32 zero bytes, with exactly one entry that entry's leaf at
  * whatever depth, otherwise SHA-256(0x01 || left || right).
  *
- * This header has the root from scratch, proofs and their check; an incremental, stored tree builds on the same leaf and node.
+ * This header has the root from scratch, proofs and their check; merkle_tree.h has the same tree kept up to date.
  */
 #ifndef TANA_CRYPTO_MERKLE_MAP_H
 #define TANA_CRYPTO_MERKLE_MAP_H
@@ -22,8 +22,9 @@ void merkle_map_leaf(struct hash *out, const struct merkle_map_entry *e);
 
 /* Sorts `entries` by path, in place. Two entries with one path are a mistake of the caller (invariant). O(n log n). */
 void merkle_map_sort(struct merkle_map_entry *entries, size_t n);
-/* Root of sorted entries. */
+/* Root of sorted entries; of those of a subtree, which agree in the bits above its depth. */
 void merkle_map_root(struct hash *out, const struct merkle_map_entry *sorted, size_t n);
+void merkle_map_subtree(struct hash *out, const struct merkle_map_entry *sorted, size_t n, size_t depth);
 
 /* For a key that is present: siblings only. For one that is absent: siblings, and the other leaf at its position if there is one. */
 struct merkle_map_proof {

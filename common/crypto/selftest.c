@@ -7,6 +7,7 @@
 #include "base/hex.h"
 #include "ed25519.h"
 #include "sha256.h"
+#include "sha256_pairs.h"
 
 /* Chalkias, Garillot, Nikolaenko: "Taming the many EdDSAs" (2020), table 1 and the vectors published with it, in their order. */
 static const struct edge_case {
@@ -117,12 +118,31 @@ static bool hashes_as_published(void)
 	       hash_equal(&made, &expected);
 }
 
+/* One alone and two at once, each of the CPU's ways that there are, against the plain function. */
+static bool hashes_pairs_alike(void)
+{
+	uint8_t message[3][1 + 2 * HASH_SIZE];
+	struct hash side[3][2], expected[3], made[3];
+	struct sha256_pair jobs[3];
+	for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
+		for (size_t j = 0; j < sizeof(message[i]); j++)
+			message[i][j] = j == 0 ? 1 : (uint8_t)(37 * j + 101 * i);
+		memcpy(side[i], message[i] + 1, sizeof(side[i]));
+		sha256(&expected[i], message[i], sizeof(message[i]));
+		jobs[i] = (struct sha256_pair){&made[i], &side[i][0], &side[i][1]};
+	}
+	sha256_pairs(1, jobs, ARRAY_LEN(jobs));
+	return memcmp(expected, made, sizeof(made)) == 0;
+}
+
 bool crypto_start(struct error *err)
 {
 	if (sodium_init() < 0)
 		return error_set(err, ERR_INTERNAL, "libsodium cannot be initialised");
 	if (!hashes_as_published())
 		return error_set(err, ERR_INTERNAL, "self-test: libcrypto computes a wrong SHA-256");
+	if (!hashes_pairs_alike())
+		return error_set(err, ERR_INTERNAL, "self-test: this CPU's SHA instructions compute a wrong SHA-256");
 	if (!signs_as_published())
 		return error_set(err, ERR_INTERNAL, "self-test: libsodium fails RFC 8032's Ed25519 example");
 	for (size_t i = 0; i < ARRAY_LEN(edge_cases); i++)

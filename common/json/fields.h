@@ -3,7 +3,7 @@
  *
  * A message is a C struct and a table with one row per field: name, type, range, required or not, and a sentence. The same row reads the
  * field (its error text comes from the row), writes it, and describes it in the OpenAPI document. Fields that are in the JSON and not in
- * the table are ignored, so that newer peers may send more.
+ * the table are ignored, so that newer peers may send more (unless the message is closed).
  *
  * C types of the members, by row type:
  *	JSON_TEXT, JSON_FORM	struct str	(absent: p NULL)
@@ -67,6 +67,7 @@ struct json_message {
 	size_t size;      /* of the struct */
 	const struct json_field *fields;
 	size_t count;
+	bool closed; /* fields that are not in the table are refused: for files that people write, where a typing mistake must not pass unseen */
 };
 
 /* Limits of what is read from outside: levels of objects and arrays, and the integers that every JSON reader represents exactly. */
@@ -122,5 +123,9 @@ void json_schema_write_form(struct buf *out, const struct json_form *f);
 #define F_ANY(S, member, n, fl, d) JSON_F(S, member, n, JSON_ANY, fl, 0, 0, NULL, NULL, d)
 #define JSON_MESSAGE(var, n, S, rows)                                                                                          \
 	const struct json_message var = {.name = (n), .size = sizeof(S), .fields = (rows), .count = sizeof(rows) / sizeof((rows)[0])}
+
+#define JSON_CLOSED_MESSAGE(var, n, S, rows)                                                                                   \
+	const struct json_message var = {                                                                                      \
+		.name = (n), .size = sizeof(S), .fields = (rows), .count = sizeof(rows) / sizeof((rows)[0]), .closed = true}
 
 #endif

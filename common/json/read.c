@@ -211,6 +211,19 @@ static size_t find_field(const struct json_message *m, struct str name, size_t f
 	return m->count;
 }
 
+/* The key's name may be anything, so no more than what looks like one is shown. */
+static bool not_known(struct reader *r, const struct place *at, struct str key)
+{
+	char path[PLACE_TEXT_MAX], name[32];
+	size_t n = 0;
+	while (n < key.n && n + 1 < sizeof(name) && ((key.p[n] >= '0' && key.p[n] <= 'z')))
+		n++;
+	snprintf(name, sizeof name, "%.*s", (int)n, key.p);
+	struct place here = {.up = at, .name = name};
+	write_place(&here, path, sizeof path);
+	return error_set(r->err, ERR_MALFORMED_FIELD, "%s%s is not known here", path, n < key.n ? "..." : "");
+}
+
 static bool read_object(struct reader *r, const struct json_message *m, uint32_t node, const struct place *at, void *out)
 {
 	const struct json_node *nodes = r->d->nodes;
@@ -223,8 +236,11 @@ static bool read_object(struct reader *r, const struct json_message *m, uint32_t
 	json_message_clear(m, out);
 	for (uint32_t key = node + 1; key < nodes[node].end; key = nodes[key + 1].end) {
 		size_t i = find_field(m, json_node_text(r->d, &nodes[key]), next);
-		if (i == m->count)
+		if (i == m->count) {
+			if (m->closed)
+				return not_known(r, at, json_node_text(r->d, &nodes[key]));
 			continue;
+		}
 		const struct json_field *f = &m->fields[i];
 		struct place field_at = {.up = at, .name = f->name};
 		next = i + 1;

@@ -112,6 +112,8 @@ void json_schema_write(struct buf *out, const struct json_message *m)
 	}
 	buf_putc(out, '}');
 	put_required(out, m);
+	if (m->closed)
+		buf_puts(out, ",\"additionalProperties\":false");
 	buf_putc(out, '}');
 }
 

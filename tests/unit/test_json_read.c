@@ -220,12 +220,53 @@ static void test_long_place(void **state)
 	arena_free(&arena);
 }
 
+/* A closed message says what is not in its table, at every level, and shows nothing of it that is no name. */
+static void test_closed(void **state)
+{
+	(void)state;
+	struct part {
+		struct str name;
+	};
+	struct whole {
+		struct json_list parts;
+		struct str note;
+	};
+	static const struct json_field part_rows[] = {F_TEXT(struct part, name, "name", 0, 8, "its name")};
+	static const JSON_CLOSED_MESSAGE(part_message, "Part", struct part, part_rows);
+	static const struct json_field whole_rows[] = {F_LIST(struct whole, parts, "parts", 0, 8, &part_message, "the parts"),
+						       F_TEXT(struct whole, note, "note", 0, 8, "a note")};
+	static const JSON_CLOSED_MESSAGE(whole_message, "Whole", struct whole, whole_rows);
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
+		{"{\"parts\":[{\"name\":\"a\"}],\"note\":null}", NULL},
+		{"{\"parts\":[{\"name\":\"a\"},{\"nmae\":\"b\"}]}", "parts[1].nmae is not known here"},
+		{"{\"note\":\"n\",\"notes\":null}", "notes is not known here"},
+		{"{\"a\\u001bb\":1}", "a... is not known here"},
+		{"{\"\":1}", " is not known here"},
+		{"{\"abcdefghijklmnopqrstuvwxyzabcdefghijklmnop\":1}", "abcdefghijklmnopqrstuvwxyzabcde... is not known here"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct error err = {0};
+		struct whole w;
+		struct arena arena;
+		arena_init(&arena);
+		bool ok = json_read_text(str_from(cases[i].text), &whole_message, &w, &arena, &err);
+		assert_int_equal(ok, cases[i].message == NULL);
+		if (!ok) {
+			assert_int_equal(err.code, ERR_MALFORMED_FIELD);
+			assert_string_equal(err.message, cases[i].message);
+		}
+		arena_free(&arena);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_absent),	 cmocka_unit_test(test_null_is_absent), cmocka_unit_test(test_values),
 		cmocka_unit_test(test_copies),	 cmocka_unit_test(test_missing),	cmocka_unit_test(test_wrong_types),
-		cmocka_unit_test(test_text_limits), cmocka_unit_test(test_order),	cmocka_unit_test(test_long_place),
+		cmocka_unit_test(test_text_limits), cmocka_unit_test(test_order),	cmocka_unit_test(test_long_place), cmocka_unit_test(test_closed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

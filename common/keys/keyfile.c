@@ -114,19 +114,26 @@ static int open_nofollow(const char *path, struct error *err)
 	return -1;
 }
 
-/* On success the caller calls close_file. */
-static bool open_file(const char *path, struct open_file *f, struct error *err)
+bool keyfile_read_bytes(const char *path, struct buf *out, struct error *err)
 {
-	struct buf text = {0};
 	size_t size = 0;
 	int fd = open_nofollow(path, err);
 
 	if (fd < 0)
 		return false;
+	bool ok = check_owner(fd, path, &size, err) && read_bytes(fd, path, size, out, err);
+	close(fd);
+	return ok;
+}
+
+/* On success the caller calls close_file. */
+static bool open_file(const char *path, struct open_file *f, struct error *err)
+{
+	struct buf text = {0};
+
 	*f = (struct open_file){0};
 	arena_init(&f->arena);
-	bool ok = check_owner(fd, path, &size, err) && read_bytes(fd, path, size, &text, err);
-	close(fd);
+	bool ok = keyfile_read_bytes(path, &text, err);
 	if (ok) {
 		f->doc = json_parse_object(buf_str(&text), err);
 		ok = f->doc && json_read(f->doc, &members_message, &f->m, &f->arena, err);

@@ -15,6 +15,7 @@
 #define TANA_KEYS_KEYFILE_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "crypto/ed25519.h"
 
@@ -41,6 +42,9 @@ MUST_CHECK bool keyfile_write(const char *path, const struct keyfile *k, struct 
 /* Reads the key pair at path, or makes one and writes it there: for keys that a daemon owns (the coordinator's). Several
  * processes may do so at once: all get the same key. */
 MUST_CHECK bool keyfile_read_or_create(const char *path, struct arena *arena, struct keyfile *out, bool *created, struct error *err);
+/* The bytes of a file with keys in another form, for its owner to read: only when nobody else can (see above). *out is empty before; the caller wipes it, also
+ * after an error. */
+MUST_CHECK bool keyfile_read_bytes(const char *path, struct buf *out, struct error *err);
 void keyfile_wipe(struct keyfile *k);
 
 #endif

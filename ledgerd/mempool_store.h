@@ -50,13 +50,14 @@ enum mempool_offer {
 	OFFER_SETTLED, /* nothing waits for it: in a block, refused for good, waiting already under another handle, or no transaction at all */
 	OFFER_LATER    /* no verdict: the state could not be read (*err). It is offered again after a while, before any other */
 };
-/* What a store calls. On threads of the store's, never two at a time, in the order of the entries; may block on the database. */
+/* What a store calls, on threads of its own. Offers come one at a time, in the order of the entries, and may block on the database. */
 struct mempool_events {
 	void *core;
 	enum mempool_offer (*offer)(void *core, const struct mempool_entry *e, struct error *err);
 	/* All entries that were kept at the start have been offered. Called once. */
 	void (*caught_up)(void *core);
-	/* Another process on the same store has made a block, or refused something: what it did is in the database. May be called for nothing. */
+	/* Another process on the same store has made a block, or refused something: what it did is in the database. Perhaps while an offer is under
+	 * way; perhaps for nothing; and it may be missed, so a look now and then is needed besides. */
 	void (*moved)(void *core);
 };
 

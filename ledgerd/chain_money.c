@@ -21,7 +21,7 @@ static bool pot_read(struct step *s, struct pot *p, unsigned decimals, const cha
 		return false;
 	if (!str_present(value))
 		return true;
-	if (!canonical_read_plain(value, &text) || !money_form(text, MONEY_UNSIGNED) || money_parse(text, decimals, &p->amount) != MONEY_FINE)
+	if (!canonical_read_plain(value, &text) || !money_form(text, MONEY_KEPT) || money_parse(text, decimals, &p->amount) != MONEY_FINE)
 		return step_corrupt(s, p->key.s);
 	return true;
 }
@@ -205,7 +205,7 @@ bool apply_confirmation(struct step *s, const char *kind)
 	if (!read_request(s, kind, &r))
 		return false;
 	if (!canonical_read_plain(r.from, &owner) || !canonical_read_plain(r.currency, &code) || !canonical_read_plain(r.amount, &text) ||
-	    !money_form(text, MONEY_UNSIGNED))
+	    !money_form(text, MONEY_KEPT))
 		return step_corrupt(s, id);
 	if (!currency_decimals(s, code, &decimals))
 		return false;

@@ -2,7 +2,7 @@
 
 #include "log.h"
 
-enum { WHOLE_DIGITS_MAX = 18 };
+enum { WHOLE_DIGITS_MAX = 18, KEPT_DIGITS_MAX = 19 };
 
 static bool is_digit(char c)
 {
@@ -15,7 +15,7 @@ bool money_form(struct str s, enum money_sign sign)
 	size_t whole = i;
 	while (i < s.n && is_digit(s.p[i]))
 		i++;
-	if (i == whole || i - whole > WHOLE_DIGITS_MAX || (s.p[whole] == '0' && i - whole > 1))
+	if (i == whole || i - whole > (sign == MONEY_KEPT ? KEPT_DIGITS_MAX : WHOLE_DIGITS_MAX) || (s.p[whole] == '0' && i - whole > 1))
 		return false;
 	if (i == s.n)
 		return true;
@@ -28,7 +28,7 @@ bool money_form(struct str s, enum money_sign sign)
 
 enum money_problem money_parse(struct str s, unsigned decimals, int64_t *out)
 {
-	invariant(decimals <= MONEY_DECIMALS_MAX && money_form(s, MONEY_SIGNED));
+	invariant(decimals <= MONEY_DECIMALS_MAX && (money_form(s, MONEY_SIGNED) || money_form(s, MONEY_KEPT)));
 	bool negative = s.p[0] == '-';
 	const char *point = memchr(s.p, '.', s.n);
 	size_t fraction = point ? s.n - (size_t)(point - s.p) - 1 : 0;

@@ -94,13 +94,18 @@ $B/unit/test_t4d_%: $B/obj/tests/unit/test_t4d_%.o $(T4D_PARTS) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(T4D_PARTS) $(LIB) -lcmocka $(PKG_LIBS)
+LEDGERD_PARTS := $(filter-out $B/obj/ledgerd/ledgerd.o,$(patsubst %.c,$B/obj/%.o,$(wildcard ledgerd/*.c)))
+$B/unit/test_ledgerd_%: $B/obj/tests/unit/test_ledgerd_%.o $(LEDGERD_PARTS) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LEDGERD_PARTS) $(LIB) -lcmocka $(PKG_LIBS)
 $B/unit/%: $B/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) -lcmocka $(PKG_LIBS)
 -include $(UNIT_SRC:%.c=$B/obj/%.d)
 
-unit-build: $(UNIT_BIN)
+unit-build: $(UNIT_BIN) $(LEDGERD_PARTS)
 # Each program prints TAP; scripts/check counts the lines.
 unit: $(UNIT_BIN) ## build and run the unit tests
 	@failed=0; for t in $(UNIT_BIN); do echo "# $$t"; TANA_VECTORS=$(CURDIR)/tests/vectors CMOCKA_MESSAGE_OUTPUT=tap $$t || failed=1; done; exit $$failed
@@ -129,7 +134,7 @@ fuzz: ## run the fuzz targets over their corpora (FUZZ_SECONDS=n: search on)
 CFLAGS += $(FUZZ_CFLAGS)
 
 # Static checks. A file is looked at again only when it, or a header it includes, has changed.
-LINT_SRC := $(wildcard common/*/*.c meshd/*.c t4d/*.c tana-cli/*.c)
+LINT_SRC := $(wildcard common/*/*.c meshd/*.c t4d/*.c ledgerd/*.c tana-cli/*.c)
 TIDY := $(LINT_SRC:%.c=$B/tidy/%.ok)
 $B/tidy/%.ok: %.c $B/obj/%.o .clang-tidy
 	@mkdir -p $(@D)
@@ -138,7 +143,7 @@ tidy: $(TIDY) ## clang-tidy over the sources
 cppcheck: ## cppcheck over the sources
 	@mkdir -p $B/cppcheck
 	cppcheck -q -j 2 --enable=warning,performance,portability --std=c11 --inline-suppr --error-exitcode=1 --suppressions-list=tests/lint/cppcheck.txt \
-		--cppcheck-build-dir=$B/cppcheck -Icommon -I. -D_GNU_SOURCE common meshd t4d tana-cli
+		--cppcheck-build-dir=$B/cppcheck -Icommon -I. -D_GNU_SOURCE common meshd t4d ledgerd tana-cli
 arrows: ## who may include whom
 	@tests/lint/arrows
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "crypto/canonical_read.h"
 #include "crypto/merkle_list.h"
+#include "wire/genesis_state.h"
 
 static void set_validators(struct chain *c, const struct validator *v, size_t count)
 {
@@ -21,11 +22,6 @@ static void set_validators(struct chain *c, const struct validator *v, size_t co
 	validators_hash(&c->validators_hash, copy, count);
 }
 
-static int by_id(const void *a, const void *b)
-{
-	return str_compare(((const struct validator *)a)->id, ((const struct validator *)b)->id);
-}
-
 void chain_init(struct chain *c, const struct genesis *g)
 {
 	struct error err;
@@ -35,12 +31,9 @@ void chain_init(struct chain *c, const struct genesis *g)
 	bool read = genesis_read(g->text, &c->arena, &c->genesis, &err); /* a copy of its own */
 	invariant(read);
 	c->rules = (struct chain_rules){.chain_id = c->genesis.chain_id, .params = *c->genesis.params, .verifier = chain_verifier_strict};
-	const struct genesis_validator *gv = c->genesis.validators.items;
-	size_t count = c->genesis.validators.count;
-	struct validator *v = arena_zalloc(&c->arena, count, sizeof *v);
-	for (size_t i = 0; i < count; i++)
-		v[i] = (struct validator){gv[i].id, gv[i].public_key, 1};
-	qsort(v, count, sizeof *v, by_id);
+	struct validator *v;
+	size_t count;
+	genesis_validators(&c->genesis, &c->arena, &v, &count);
 	set_validators(c, v, count);
 	c->tree = merkle_tree_new();
 }

@@ -58,6 +58,8 @@ void core_tip(struct core *c, struct core_tip *out);
 MUST_CHECK bool core_prove(struct core *c, const struct hash *path, struct merkle_map_proof *proof, bool *present, struct core_tip *tip, struct error *err);
 /* Are all parts well? For /ready. */
 MUST_CHECK bool core_ready(struct core *c, struct error *err);
+/* The check of the whole state that follows a start. */
+enum core_audit { CORE_AUDIT_RUNNING, CORE_AUDIT_PASSED, CORE_AUDIT_FAILED };
 /* Gauges for metrics. */
 struct core_stats {
 	uint64_t pending, pending_bytes, parked;
@@ -65,6 +67,7 @@ struct core_stats {
 	uint64_t tree_entries, tree_bytes;
 	uint64_t blocks, transactions, refused; /* since start */
 	bool tree_loaded;
+	enum core_audit audit;
 };
 void core_get_stats(struct core *c, struct core_stats *out);
 

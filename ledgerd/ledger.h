@@ -7,6 +7,7 @@
 #ifndef TANA_LEDGERD_LEDGER_H
 #define TANA_LEDGERD_LEDGER_H
 
+#include "base/jobs.h"
 #include "chain.h"
 #include "daemon/command.h"
 #include "db/db_pool.h"
@@ -60,6 +61,7 @@ struct ledger {
 	struct sse_hub *hub;
 	struct ledger_feed *feed;
 	struct ledger_jobs *jobs;
+	struct jobs *threads;            /* for what takes handlers long: whole blocks, proofs */
 };
 
 /* Reads the options into *l; opens nothing. ledger_close may be called after a failure of this or of what follows. */

@@ -11,9 +11,10 @@
  * transactions        likewise; one row a transaction, in the order of their blocks
  * state               the entries after the last block: what the protocol calls the state, key by key
  * state_lists         entries found otherwise than by key: see state_list.h. Follows from `state`
- * transaction_lists   transactions of an account or type: see state_list.h. Follows from `transactions`
+ * transaction_lists   transactions of an account or type, and requests that wait: see state_list.h. Follows from `transactions` and `state`
+ * validator_steps     for proofs: blocks that changed the set of validators, and what shows it (ledger_proof.h). Follows from the blocks
  * local_pending       accepted, and not in a block yet
- * local_refused       accepted, and refused when their turn came; kept for a while
+ * local_refused       accepted, and refused when their turn came; kept for a while. event_id: ledger_feed.h
  * local_tree          hashes of the state tree's subtrees, to check the root at a start before the entries are read
  * local_grants        upload grants given out
  */
@@ -50,6 +51,9 @@ const struct db_migration ledger_migrations[] = {
 		.sql = "CREATE TABLE meta ("
 		       " name TEXT PRIMARY KEY,"
 		       " value TEXT NOT NULL);"
+		       "CREATE TABLE validator_steps ("
+		       " height BIGINT PRIMARY KEY,"
+		       " step TEXT NOT NULL);"
 		       "CREATE TABLE local_pending ("
 		       " seq BIGINT PRIMARY KEY,"
 		       " id TEXT NOT NULL,"
@@ -62,7 +66,8 @@ const struct db_migration ledger_migrations[] = {
 		       " error TEXT NOT NULL,"
 		       " message TEXT NOT NULL,"
 		       " signature TEXT NOT NULL,"
-		       " refused_at BIGINT NOT NULL);"
+		       " refused_at BIGINT NOT NULL,"
+		       " event_id BIGINT UNIQUE);"
 		       "CREATE INDEX local_refused_by_time ON local_refused (refused_at);"
 		       "CREATE TABLE local_tree ("
 		       " part BIGINT PRIMARY KEY,"

@@ -41,6 +41,8 @@ DB_SQL(SQL_PUT_META, "INSERT INTO meta (name, value) VALUES ($1, $2)");
 DB_SQL(SQL_PUT_BLOCK, "INSERT INTO blocks (height, hash, header, signature, changes) VALUES ($1, $2, $3, $4, $5)");
 DB_SQL(SQL_PUT_TX, "INSERT INTO transactions (height, idx, id, message, signature) VALUES ($1, $2, $3, $4, $5)");
 DB_SQL(SQL_PUT_TX_LIST, "INSERT INTO transaction_lists (list, height, idx) VALUES ($1, $2, $3)");
+DB_SQL(SQL_OPEN_REQUEST, "INSERT INTO transaction_lists (list, height, idx) SELECT $1, height, idx FROM transactions WHERE id = $2");
+DB_SQL(SQL_CLOSE_REQUEST, "DELETE FROM transaction_lists WHERE list = $1 AND (height, idx) = (SELECT t.height, t.idx FROM transactions t WHERE t.id = $2)");
 DB_SQL(SQL_PUT_STATE, "INSERT INTO state (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value");
 DB_SQL(SQL_DROP_STATE, "DELETE FROM state WHERE key = $1");
 DB_SQL(SQL_PUT_LIST, "INSERT INTO state_lists (list, key) VALUES ($1, $2)");
@@ -120,39 +122,63 @@ static void put_state(struct store_batches *b, const struct chain_changes *c)
 	}
 }
 
-/* The list that a value puts its entry in, in the arena; absent: none. */
-static struct str list_of(struct arena *arena, struct str key, struct str value)
-{
-	char text[STATE_LIST_MAX];
-	struct str list;
-	return str_present(value) && state_list_of(key, value, text, &list) ? arena_copy(arena, list) : STR_NONE;
-}
-
+/* Entries that come into a list, or leave it. */
 static void put_state_lists(struct store_batches *b, const struct chain_changes *c)
 {
-	struct str *before = arena_zalloc(b->arena, c->count, sizeof *before), *now = arena_zalloc(b->arena, c->count, sizeof *now);
+	struct str *lists = arena_zalloc(b->arena, c->count, sizeof *lists);
 	size_t entering = 0, leaving = 0;
 	for (size_t i = 0; i < c->count; i++) {
 		const struct chain_entry *e = c->entries[i];
-		before[i] = list_of(b->arena, e->key, e->before);
-		now[i] = list_of(b->arena, e->key, e->now);
-		if (str_equal(before[i], now[i]))
-			before[i] = now[i] = STR_NONE;
-		leaving += str_present(before[i]);
-		entering += str_present(now[i]);
+		char text[STATE_LIST_MAX];
+		struct str list;
+		if (str_present(e->before) == str_present(e->now) || !state_list_of(e->key, text, &list))
+			continue;
+		lists[i] = arena_copy(b->arena, list);
+		entering += str_present(e->now);
+		leaving += !str_present(e->now);
 	}
 	struct db_value *drop = store_batch_add(b, &SQL_DROP_LIST, leaving, 2), *put = store_batch_add(b, &SQL_PUT_LIST, entering, 2);
 	for (size_t i = 0; i < c->count; i++) {
-		struct str key = c->entries[i]->key;
+		if (!str_present(lists[i]))
+			continue;
+		struct db_value **v = str_present(c->entries[i]->now) ? &put : &drop;
+		(*v)[0] = DB_TEXT(lists[i]);
+		(*v)[1] = DB_TEXT(c->entries[i]->key);
+		*v += 2;
+	}
+}
+
+static struct str request_list(struct arena *arena, struct str key, struct str value)
+{
+	char text[STATE_LIST_MAX];
+	struct str list;
+	return str_present(value) && request_list_of(key, value, text, &list) ? arena_copy(arena, list) : STR_NONE;
+}
+
+/* Requests that were opened, or decided. Their transactions' rows are there. */
+static void put_requests(struct store_batches *b, const struct chain_changes *c)
+{
+	struct str *before = arena_zalloc(b->arena, c->count, sizeof *before), *now = arena_zalloc(b->arena, c->count, sizeof *now);
+	size_t opened = 0, closed = 0;
+	for (size_t i = 0; i < c->count; i++) {
+		const struct chain_entry *e = c->entries[i];
+		before[i] = request_list(b->arena, e->key, e->before);
+		now[i] = request_list(b->arena, e->key, e->now);
+		opened += str_present(now[i]);
+		closed += str_present(before[i]);
+	}
+	struct db_value *close = store_batch_add(b, &SQL_CLOSE_REQUEST, closed, 2), *open = store_batch_add(b, &SQL_OPEN_REQUEST, opened, 2);
+	for (size_t i = 0; i < c->count; i++) {
+		struct str id = request_tx_id(c->entries[i]->key);
 		if (str_present(before[i])) {
-			drop[0] = DB_TEXT(before[i]);
-			drop[1] = DB_TEXT(key);
-			drop += 2;
+			close[0] = DB_TEXT(before[i]);
+			close[1] = DB_TEXT(id);
+			close += 2;
 		}
 		if (str_present(now[i])) {
-			put[0] = DB_TEXT(now[i]);
-			put[1] = DB_TEXT(key);
-			put += 2;
+			open[0] = DB_TEXT(now[i]);
+			open[1] = DB_TEXT(id);
+			open += 2;
 		}
 	}
 }
@@ -163,6 +189,7 @@ void store_block(struct store_batches *b, const struct chain_work *w)
 	put_transactions(b, w);
 	put_state(b, &w->changes);
 	put_state_lists(b, &w->changes);
+	put_requests(b, &w->changes);
 }
 
 /* ---- The tree's subtrees: 64 rows of 64, each a kind and a hash ---- */

@@ -23,12 +23,20 @@ static bool list(char out[STATE_LIST_MAX], const char *kind, struct str what, st
 	return true;
 }
 
-bool state_list_of(struct str key, struct str value, char out[STATE_LIST_MAX], struct str *name)
+bool request_list_of(struct str key, struct str value, char out[STATE_LIST_MAX], struct str *name)
 {
 	struct str status, type;
-	if (str_starts(key, "request:"))
-		return canonical_find(value, "status", &status) && str_is(status, "\"pending\"") && canonical_find(value, "type", &type) &&
-		       canonical_read_plain(type, &type) && type.n < 32 && list(out, "pending", type, name);
+	return str_starts(key, "request:") && canonical_find(value, "status", &status) && str_is(status, "\"pending\"") &&
+	       canonical_find(value, "type", &type) && canonical_read_plain(type, &type) && type.n < 32 && list(out, "pending", type, name);
+}
+
+struct str request_tx_id(struct str key)
+{
+	return part_behind(key, 0);
+}
+
+bool state_list_of(struct str key, char out[STATE_LIST_MAX], struct str *name)
+{
 	if (str_starts(key, "content:")) {
 		struct str owner = part_behind(key, 0);
 		return owner.n <= USER_ID_LEN && list(out, "owner", owner, name);

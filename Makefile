@@ -81,6 +81,9 @@ $(foreach d,$(DAEMONS),$(eval $(call program_rule,$d,$d)))
 $(if $(filter tana,$(PROGRAMS)),$(eval $(call program_rule,tana,tana-cli)))
 -include $(COMMON_OBJ:.o=.d)
 
+# What pages load is built into the program.
+$B/obj/identityd/page_assets.o: $(wildcard identityd/pages/*)
+
 # Unit tests: tests/unit/test_*.c, one program each, linked with the common library (and, for test_meshd_*.c, with that daemon's objects less its main).
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)

@@ -219,14 +219,19 @@ bool chain_make(struct chain *c, struct chain_source source, struct chain_offer 
 
 /* ---- After it ---- */
 
-bool chain_validators_after(const struct chain *c, const struct chain_work *w, struct arena *arena, struct validator **out, size_t *count)
+/* The validator list after changes to it. */
+static void follow_validators(struct chain *c, const struct chain_work *w)
 {
 	size_t at = 0, room = c->rules.validator_count, n = 0;
+	bool changed = false;
 	for (size_t i = 0; i < w->changes.count; i++)
-		room += str_starts(w->changes.entries[i]->key, "validator:");
-	if (room == c->rules.validator_count || w->header.height == 0)
-		return false;
-	struct validator *v = arena_zalloc(arena, room, sizeof *v);
+		if (str_starts(w->changes.entries[i]->key, "validator:")) {
+			changed = true;
+			room++;
+		}
+	if (!changed || c->height == 0)
+		return;
+	struct validator *v = xcalloc(room, sizeof *v);
 	for (size_t i = 0; i < w->changes.count; i++) {
 		const struct chain_entry *e = w->changes.entries[i];
 		if (!str_starts(e->key, "validator:"))
@@ -243,9 +248,8 @@ bool chain_validators_after(const struct chain *c, const struct chain_work *w, s
 	}
 	while (at < c->rules.validator_count)
 		v[n++] = c->rules.validators[at++];
-	*out = v;
-	*count = n;
-	return true;
+	set_validators(c, v, n);
+	free(v);
 }
 
 void chain_accept(struct chain *c, struct chain_work *w)
@@ -254,10 +258,7 @@ void chain_accept(struct chain *c, struct chain_work *w)
 	c->timestamp = w->header.timestamp;
 	c->tip = w->block.hash;
 	merkle_tree_root(c->tree, &c->state_root);
-	struct validator *after;
-	size_t count;
-	if (chain_validators_after(c, w, &w->arena, &after, &count))
-		set_validators(c, after, count);
+	follow_validators(c, w);
 }
 
 void chain_abandon(struct chain *c, struct chain_work *w)

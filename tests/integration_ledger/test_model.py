@@ -6,10 +6,12 @@ import random
 
 import pytest
 from tana_testing import ledger_chain, oracle
+from tana_testing.ledger_cases import CLOSED, COMMON, CREATIONS, FORMS, OPEN, TURN, VALIDATOR, World
 from tana_testing.ledger_chain import Chain, Invalid, Tree, read_chain, write_chain
 from tana_testing.ledger_forms import CODES, Refused, amount_text, sha, units, user_id
 from tana_testing.ledger_history import History
-from tana_testing.ledger_wallet import Wallet, make_genesis
+from tana_testing.ledger_model import Machine
+from tana_testing.ledger_wallet import Wallet, make_genesis, now
 
 VECTORS = pathlib.Path(__file__).parents[1] / "vectors"
 
@@ -119,3 +121,18 @@ def test_a_chain_that_was_changed_anywhere_is_invalid():
         shorter.append(block)
     block.signature = key.sign(oracle.canonical(block.header))
     shorter.append(block)
+
+
+@pytest.mark.parametrize("open_registration", [True, False])
+def test_every_case_has_the_verdict_that_the_daemon_tests_expect(open_registration):
+    world = World(open_registration=open_registration)
+    chain = Chain(world.genesis)
+    assert chain.produce(world.setup, VALIDATOR, world.key, now())[1] == []
+    machine = Machine(chain.state)
+    cases = [(code, make(world, getattr(world, who).next_nonce)) for code, who, make in TURN]
+    cases += [(code, make(world)) for code, make in [*CREATIONS, *(OPEN if open_registration else CLOSED), *COMMON, *FORMS]]
+    for code, transaction in cases:
+        with pytest.raises(Refused, match=f"^{code}$"):
+            machine.judge(transaction, now())
+    found = {code for code, _ in cases}
+    assert set(CODES) - found == {"not_canonical"} | ({"approval_required"} if open_registration else {"approval_unexpected"})

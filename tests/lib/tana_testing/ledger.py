@@ -168,6 +168,9 @@ class Ledgerd:
     def latest(self):
         return self.get("/blocks/latest").expect(200)
 
+    def status(self):
+        return self.get("/status").expect(200)
+
     @property
     def height(self):
         return self.latest()["header"]["height"]
@@ -177,7 +180,7 @@ class Ledgerd:
 
     def balance(self, wallet, code="USD"):
         """(amount, held) as text; None when there is no row."""
-        rows = self.get(f"/users/{wallet.id}/balances").expect(200)["balances"]
+        rows = self.get(f"/users/{wallet.id}/balances").expect(200)
         return next(((r["amount"], r["held"]) for r in rows if r["currencyCode"] == code), None)
 
     @contextlib.contextmanager

@@ -3,14 +3,28 @@
 from dataclasses import dataclass, field
 
 from . import oracle
-from .ledger_forms import HASH, SIGNATURE, Refused, Transaction, read_canonical, sha
+from .ledger_forms import HASH, SIGNATURE, VALIDATOR_ID, Refused, Transaction, integer, matching, read_canonical, sha
 from .ledger_model import Draft, Machine, State, genesis_state, supply_problems, validators
 
 ZERO = b"\0" * 32
 FORMAT = "tana-chain/1"
+_number, _hash = integer(oracle.INT_MAX), matching(HASH)
 HEADER = {
-    "chainId", "changesRoot", "height", "previousHash", "producer", "stateRoot", "timestamp", "txCount", "txRoot", "validatorsHash", "version",
+    "chainId": lambda v: isinstance(v, str), "changesRoot": _hash, "height": _number, "previousHash": _hash, "producer": matching(VALIDATOR_ID),
+    "stateRoot": _hash, "timestamp": _number, "txCount": _number, "txRoot": _hash, "validatorsHash": _hash,
+    # True is no 1, though Python thinks so.
+    "version": lambda v: v == 1 and not isinstance(v, bool),
 }
+
+
+def header_problem(h):
+    """Why this is no header of a block, or None. genesisHash is there at height 0, and only there."""
+    if not isinstance(h, dict) or not _number(h.get("height")):
+        return "no header"
+    forms = HEADER if h["height"] else {**HEADER, "genesisHash": _hash}
+    if h.keys() != forms.keys():
+        return f"the header's fields are {sorted(h)}"
+    return next((f"{name} has not its form" for name, form in forms.items() if not form(h[name])), None)
 
 # -- the sparse Merkle tree over a map
 
@@ -226,6 +240,13 @@ class Chain:
         self._append(block, draft, tree)
         return block, refused
 
+    def forge(self, transactions, producer, key, timestamp, *, before=None):
+        """A next block of exactly these transactions, whether they hold or not, and not taken; `before` changes its header before it is signed."""
+        draft, _, _ = self._execute(transactions, timestamp, strict=False)
+        changes = changes_between(self.state, draft)
+        header = {**self._header(producer, timestamp, transactions, changes, self._tree_after(changes)), **(before or {})}
+        return Block(header, key.sign(oracle.canonical(header)), transactions, changes)
+
     def _append(self, block, draft, tree):
         draft.commit()
         self.tree = tree
@@ -234,8 +255,9 @@ class Chain:
     def append(self, block):
         """Verifies a block completely and takes it; Invalid otherwise."""
         h, height = block.header, self.height + 1
-        _need(isinstance(h, dict) and set(h) == HEADER and h["version"] == 1 and h["chainId"] == self.genesis["chainId"], height, "hashValid", "header")
-        _need(h["height"] == height and h["previousHash"] == self.head.hash, height, "linkValid", "height or previous hash")
+        _need(header_problem(h) is None, height, "hashValid", header_problem(h))
+        linked = h["height"] == height and h["previousHash"] == self.head.hash and h["chainId"] == self.genesis["chainId"]
+        _need(linked, height, "linkValid", "height, previous hash or chain")
         _need(h["timestamp"] > self.head.header["timestamp"], height, "linkValid", "time does not grow")
         _need(h["txCount"] == len(block.transactions) and h["txRoot"] == list_root(t.leaf for t in block.transactions), height, "txRootValid", "root")
         size = sum(t.size for t in block.transactions)
@@ -267,10 +289,10 @@ class Chain:
 # -- chain files
 
 
-def write_chain(chain):
-    """The bytes of a chain file."""
+def write_chain(chain, *more):
+    """The bytes of a chain file; `more` are blocks behind those of the chain."""
     lines = [oracle.canonical({"format": FORMAT, "genesis": chain.genesis})]
-    lines += [oracle.canonical(b.json()) for b in chain.blocks]
+    lines += [oracle.canonical(b.json()) for b in (*chain.blocks, *more)]
     return b"".join(line + b"\n" for line in lines)
 
 

@@ -59,9 +59,9 @@ class Wallet:
         }
         return patched({**common, **fields}, before)
 
-    def make(self, kind, *, key=None, **kw):
+    def make(self, kind, *, signer=None, **kw):
         """A signed transaction; it counts as sent unless its nonce is given."""
-        made = signed(self.fields(kind, **kw), key or self.key)
+        made = signed(self.fields(kind, **kw), signer or self.key)
         if kw.get("nonce") is None:
             self.next_nonce += 1
         return made

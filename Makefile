@@ -81,6 +81,9 @@ $(foreach d,$(DAEMONS),$(eval $(call program_rule,$d,$d)))
 $(if $(filter tana,$(PROGRAMS)),$(eval $(call program_rule,tana,tana-cli)))
 -include $(COMMON_OBJ:.o=.d)
 
+# What pages load is built into the program.
+$B/obj/identityd/page_assets.o: $(wildcard identityd/pages/*)
+
 # Unit tests: tests/unit/test_*.c, one program each, linked with the common library (and, for test_meshd_*.c, with that daemon's objects less its main).
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
@@ -99,6 +102,18 @@ $B/unit/test_ledgerd_%: $B/obj/tests/unit/test_ledgerd_%.o $(LEDGERD_PARTS) $(LI
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LEDGERD_PARTS) $(LIB) -lcmocka $(PKG_LIBS)
+# identityd's parts as an archive, of which a test takes what it needs.
+IDENTITYD_SRC := $(filter-out identityd/identityd.c,$(wildcard identityd/*.c))
+IDENTITYD_LIB := $B/identityd-parts.a
+$(IDENTITYD_LIB): $(IDENTITYD_SRC:%.c=$B/obj/%.o)
+	@rm -f $@
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
+-include $(IDENTITYD_SRC:%.c=$B/obj/%.d)
+$B/unit/test_identityd_%: $B/obj/tests/unit/test_identityd_%.o $(IDENTITYD_LIB) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(IDENTITYD_LIB) $(LIB) -lcmocka $(PKG_LIBS)
 $B/unit/%: $B/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -120,6 +135,10 @@ $B/fuzz/fuzz_mesh_%: $B/obj/tests/fuzz/fuzz_mesh_%.o $(MESHD_PARTS) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(MESHD_PARTS) $(LIB) $(PKG_LIBS)
+$B/fuzz/fuzz_identity_%: $B/obj/tests/fuzz/fuzz_identity_%.o $(IDENTITYD_LIB) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(IDENTITYD_LIB) $(LIB) $(PKG_LIBS)
 $B/fuzz/%: $B/obj/tests/fuzz/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -134,7 +153,7 @@ fuzz: ## run the fuzz targets over their corpora (FUZZ_SECONDS=n: search on)
 CFLAGS += $(FUZZ_CFLAGS)
 
 # Static checks. A file is looked at again only when it, or a header it includes, has changed.
-LINT_SRC := $(wildcard common/*/*.c meshd/*.c t4d/*.c ledgerd/*.c tana-cli/*.c)
+LINT_SRC := $(wildcard common/*/*.c meshd/*.c t4d/*.c ledgerd/*.c identityd/*.c tana-cli/*.c)
 TIDY := $(LINT_SRC:%.c=$B/tidy/%.ok)
 $B/tidy/%.ok: %.c $B/obj/%.o .clang-tidy
 	@mkdir -p $(@D)
@@ -143,7 +162,7 @@ tidy: $(TIDY) ## clang-tidy over the sources
 cppcheck: ## cppcheck over the sources
 	@mkdir -p $B/cppcheck
 	cppcheck -q -j 2 --enable=warning,performance,portability --std=c11 --inline-suppr --error-exitcode=1 --suppressions-list=tests/lint/cppcheck.txt \
-		--cppcheck-build-dir=$B/cppcheck -Icommon -I. -D_GNU_SOURCE common meshd t4d ledgerd tana-cli
+		--cppcheck-build-dir=$B/cppcheck -Icommon -I. -D_GNU_SOURCE common meshd t4d ledgerd identityd tana-cli
 arrows: ## who may include whom
 	@tests/lint/arrows
 

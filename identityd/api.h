@@ -23,7 +23,7 @@ http_handler api_session_approve;
 /* api_tokens.c */
 http_handler api_verify, api_revoke, api_tokens;
 /* api_pages.c */
-http_handler api_login_page, api_page_style, api_page_script;
+http_handler api_login_page, api_logout, api_page_style, api_page_script;
 
 /* What they share (api_session.c). */
 
@@ -35,6 +35,8 @@ bool api_poll_secret_shown(struct http_request *r, const struct session_row *s, 
 struct str api_time(struct http_request *r, int64_t ms);
 /* The refusal of a session in a state that does not allow it: its `status` is told. */
 struct http_reply *api_refuse_state(struct http_request *r, const struct error *err, enum session_status status);
+/* The refusal of whoever came second: 409 wrong_state, or that it has expired meanwhile (api_phone.c). */
+struct http_reply *api_refuse_lost(struct http_request *r, const struct session_row *s, int64_t now);
 /* Hands a job to the writer; its `done` answers. */
 struct http_reply *api_submit(struct http_request *r, struct db_job *job);
 

@@ -1,6 +1,7 @@
 #include "identity_schema.h"
 
 #include "base/attrs.h"
+#include "oidc_schema.h"
 
 /* Append only. Every secret (poll secret, token, ticket) is here as its SHA-256 alone. Times are ms since the epoch. */
 const struct db_migration identity_migrations[] = {
@@ -79,5 +80,6 @@ const struct db_migration identity_migrations[] = {
 		       " public_key TEXT NOT NULL,"
 		       " bound_at BIGINT NOT NULL);",
 	},
+	{.name = "0002 openid", .sql = OIDC_TABLES},
 };
 const size_t identity_migration_count = ARRAY_LEN(identity_migrations);

@@ -1,13 +1,59 @@
 #include "login.h"
 
-#include <stdio.h>
 #include <strings.h>
 
-#include "api.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "identity_metrics.h"
+#include "origin_rules.h"
 #include "secrets.h"
 #include "wire/identity.h"
+
+/* ---- what is asked ---- */
+
+bool login_origin_allowed(const struct identity *id, struct str origin)
+{
+	const struct identity_config *c = &id->config;
+	if (str_is(origin, c->public_url))
+		return true;
+	for (size_t i = 0; i < c->return_origin_count; i++)
+		if (str_equal(origin, c->return_origins[i]))
+			return true;
+	return false;
+}
+
+/* "/somewhere": not "//elsewhere", nor what browsers make of "/\elsewhere". */
+static bool own_path(struct str url)
+{
+	if (url.n == 0 || url.n > URL_MAX || url.p[0] != '/' || (url.n > 1 && url.p[1] == '/'))
+		return false;
+	for (size_t i = 0; i < url.n; i++)
+		if (url.p[i] <= 0x20 || url.p[i] >= 0x7f || url.p[i] == '\\')
+			return false;
+	return true;
+}
+
+static bool check_return_url(const struct identity *id, struct arena *arena, struct login_ask *ask, enum return_to which, struct error *err)
+{
+	if (!str_present(ask->return_url) || (which == RETURN_TO_PATHS && own_path(ask->return_url)))
+		return true;
+	if (!url_origin(ask->return_url, arena, &ask->app_origin))
+		return error_set(err, ERR_RETURN_URL_NOT_ALLOWED, "`returnUrl` is no http or https URL");
+	if (login_origin_allowed(id, ask->app_origin))
+		return true;
+	error_set(err, ERR_RETURN_URL_NOT_ALLOWED, "`returnUrl` leads to %.*s, which is not allowed here", STR_ARG(ask->app_origin));
+	return error_hint(err, "the operator allows it with --allow-return-origin, or by registering a client");
+}
+
+bool login_ask_check(const struct identity *id, struct arena *arena, struct login_ask *ask, enum return_to which, struct error *err)
+{
+	struct str origin;
+	if (str_present(ask->app_name) && (ask->app_name.n == 0 || ask->app_name.n > IDENTITY_APP_NAME_MAX))
+		return error_set(err, ERR_MALFORMED_FIELD, "`appName` must have from 1 to %d bytes", IDENTITY_APP_NAME_MAX);
+	if (str_present(ask->app_icon) && !url_origin(ask->app_icon, arena, &origin))
+		return error_set(err, ERR_MALFORMED_FIELD, "`appIcon` must be an http or https URL");
+	return check_return_url(id, arena, ask, which, err);
+}
 
 /* ---- beginning ---- */
 
@@ -42,8 +88,10 @@ static void begin_done(struct db_job *job, enum db_status status, const struct e
 		http_finish(r, http_reply_error(r, err));
 	else if (j->crowded)
 		http_finish(r, http_reply_error_code(r, ERR_OVERLOADED, "too many logins are waiting already"));
-	else
+	else {
+		identity_count(IDENTITY_CREATED, 1);
 		http_finish(r, j->then(r, j->ask, &j->begun));
+	}
 }
 
 /* The number to show, and those to choose from: all different. */
@@ -66,16 +114,17 @@ static void make_match(struct arena *arena, struct session_row *row)
 	buf_free(&text);
 }
 
-static struct str make_qr_text(struct arena *arena, const struct identity *id, const struct login_ask *ask, const struct login_begun *b)
+struct str login_qr_text(struct arena *arena, const struct identity *id, struct str session_id, struct str challenge, struct str app_name,
+			 struct str app_icon)
 {
 	const struct identity_qr qr = {.protocol = STR_LIT("tana"),
 				       .type = STR_LIT("auth"),
 				       .version = STR_LIT("1"),
-				       .session_id = b->session_id,
-				       .challenge = b->challenge,
+				       .session_id = session_id,
+				       .challenge = challenge,
 				       .server = str_from(id->config.public_url),
-				       .app_name = ask->app_name,
-				       .app_icon = ask->app_icon};
+				       .app_name = app_name,
+				       .app_icon = app_icon};
 	struct buf text = {0};
 	json_write(&text, &identity_qr_message, &qr);
 	struct str copy = arena_copy(arena, buf_str(&text));
@@ -84,7 +133,7 @@ static struct str make_qr_text(struct arena *arena, const struct identity *id, c
 }
 
 /* What a browser calls itself, for people: printable ASCII, and not too much of it. */
-static struct str shown_agent(struct http_request *r)
+struct str login_agent(struct http_request *r)
 {
 	struct str agent = http_header(r, "User-Agent");
 	if (!str_present(agent))
@@ -126,7 +175,7 @@ struct http_reply *login_begin(struct http_request *r, const struct login_ask *a
 	make_secret(b->poll_secret);
 	b->created_at = clock_wall_ms();
 	b->expires_at = b->created_at + id->config.session_ttl_ms;
-	b->qr_text = make_qr_text(arena, id, ask, b);
+	b->qr_text = login_qr_text(arena, id, b->session_id, b->challenge, ask->app_name, ask->app_icon);
 	j->row = (struct session_row){
 		.id = b->session_id,
 		.challenge = b->challenge,
@@ -136,7 +185,7 @@ struct http_reply *login_begin(struct http_request *r, const struct login_ask *a
 		.client_id = ask->client_id,
 		.return_url = ask->return_url,
 		.desktop_ip = str_from(http_peer(r)),
-		.desktop_agent = shown_agent(r),
+		.desktop_agent = login_agent(r),
 		.browser_hash = browser_hash(r),
 		.match_code = -1,
 		.created_at = b->created_at,

@@ -38,12 +38,25 @@ struct login_ask {
 	/* Writes more, in the session's own transaction (it may run twice: db_pool.h). May be NULL. */
 	enum db_status (*also)(struct db_conn *c, const struct login_ask *ask, const struct login_begun *b, struct error *err);
 	void *ctx;
-};
+};/*
+ * For what comes from outside: are the name (1-100 bytes), icon and return URL good? Sets app_origin to the origin that return_url leads to.
+ * RETURN_TO_PATHS also takes a path of our own. ERR_MALFORMED_FIELD, ERR_RETURN_URL_NOT_ALLOWED.
+ */
+enum return_to { RETURN_TO_URLS, RETURN_TO_PATHS };
+MUST_CHECK bool login_ask_check(const struct identity *id, struct arena *arena, struct login_ask *ask, enum return_to which, struct error *err);
+/* May a browser be sent to this origin? Our own, one of --allow-return-origin, or one of an OpenID client. */
+bool login_origin_allowed(const struct identity *id, struct str origin);
+
 /* Begins a session; `then` makes the answer once it is kept. It runs on the writer's thread and must not block. */
 typedef struct http_reply *login_then_fn(struct http_request *r, const struct login_ask *ask, const struct login_begun *b);
 struct http_reply *login_begin(struct http_request *r, const struct login_ask *ask, login_then_fn *then);
 /* The same, answered with the page: status 200, text/html. */
 struct http_reply *login_page(struct http_request *r, const struct login_ask *ask);
+
+/* What the code of a session says. */
+#define LOGIN_QR_TITLE "QR code to scan with your tana wallet"
+struct str login_qr_text(struct arena *arena, const struct identity *id, struct str session_id, struct str challenge, struct str app_name,
+			 struct str app_icon);
 
 /*
  * How a session ended is asked with session_read (session_store.h) and session_status_at: user_id, username, public_key and role are there
@@ -69,6 +82,8 @@ struct str login_cookie(const struct http_request *r, const char *name);
 struct http_reply *login_set_cookie(struct http_reply *reply, struct http_request *r, const char *name, const char *value, const char *path, int64_t max_age);
 /* The token of the request's `Authorization: Bearer`; absent: there is none. */
 struct str login_bearer(const struct http_request *r);
+/* What the caller's program calls itself, for people to read: printable ASCII, not too long; absent: it does not say. In the arena. */
+struct str login_agent(struct http_request *r);
 /* Ends a login: the token does not count any more. Part of somebody's transaction. */
 MUST_CHECK enum db_status login_end(struct db_conn *c, const struct hash *token, struct error *err);
 

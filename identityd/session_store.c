@@ -33,7 +33,7 @@ DB_SQL(SQL_BROWSER_KNOWN, "SELECT 1 FROM browsers WHERE user_id = $1 AND browser
 DB_SQL(SQL_BROWSER_SEEN, "INSERT INTO browsers (user_id, browser_hash, seen_at) VALUES ($1, $2, $3)"
 			 " ON CONFLICT (user_id, browser_hash) DO UPDATE SET seen_at = excluded.seen_at");
 DB_SQL(SQL_FIRST_KEY_ADD, "INSERT INTO first_keys (user_id, username, public_key, bound_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING");
-DB_SQL(SQL_FIRST_KEY, "SELECT username, public_key FROM first_keys WHERE user_id = $1");
+DB_SQL(SQL_FIRST_KEY, "SELECT user_id, username, public_key FROM first_keys WHERE user_id = $1 OR username = $2");
 
 static struct str copy(struct db_rows *rows, int column, struct arena *arena)
 {
@@ -326,22 +326,36 @@ enum db_status browser_seen(struct db_conn *c, struct str user_id, struct str br
 	return db_run(c, &SQL_BROWSER_SEEN, DB_ARGS(DB_TEXT(user_id), bytes_value(browser_hash), DB_INT(now)), NULL, err);
 }
 
-enum db_status first_key(struct db_conn *c, struct str user_id, struct str username, struct str public_key, int64_t now, struct arena *arena,
-			 struct key_owner *out, struct error *err)
+enum db_status first_key_find(struct db_conn *c, struct str user_id, struct str username, struct arena *arena, bool *free, struct key_owner *out,
+			      struct error *err)
 {
 	struct db_rows *rows;
+	bool others = false;
 	*out = (struct key_owner){0};
-	enum db_status st =
-		db_run(c, &SQL_FIRST_KEY_ADD, DB_ARGS(DB_TEXT(user_id), DB_TEXT(username_bare(username)), DB_TEXT(public_key), DB_INT(now)), NULL, err);
-	if (st == DB_OK)
-		st = db_query(c, &SQL_FIRST_KEY, DB_ARGS(DB_TEXT(user_id)), &rows, err);
+	*free = true;
+	enum db_status st = db_query(c, &SQL_FIRST_KEY, DB_ARGS(DB_TEXT(user_id), DB_TEXT(username_bare(username))), &rows, err);
 	if (st != DB_OK)
 		return st;
-	if (db_next(rows)) {
-		out->username = copy(rows, 0, arena);
-		out->public_key = copy(rows, 1, arena);
+	while (db_next(rows)) {
+		*free = false;
+		others |= !str_equal(db_text(rows, 0), user_id);
+		out->username = copy(rows, 1, arena);
+		out->public_key = copy(rows, 2, arena);
 	}
+	if (others)
+		*out = (struct key_owner){0};
 	return db_finish(rows, err);
+}
+
+enum db_status first_key_bind(struct db_conn *c, struct str user_id, struct str username, struct str public_key, int64_t now, struct error *err)
+{
+	bool bound;
+	enum db_status st =
+		run_change(c, &SQL_FIRST_KEY_ADD, DB_ARGS(DB_TEXT(user_id), DB_TEXT(username_bare(username)), DB_TEXT(public_key), DB_INT(now)), &bound, err);
+	if (st != DB_OK || bound)
+		return st;
+	error_set(err, ERR_UNAVAILABLE, "somebody else came first in this very moment");
+	return DB_RETRY;
 }
 
 /* ---- purge ---- */

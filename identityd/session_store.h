@@ -74,9 +74,14 @@ MUST_CHECK enum db_status logins_of(struct db_conn *c, struct str user_id, struc
 MUST_CHECK enum db_status browser_known(struct db_conn *c, struct str user_id, struct str browser_hash, bool *known, struct error *err);
 MUST_CHECK enum db_status browser_seen(struct db_conn *c, struct str user_id, struct str browser_hash, int64_t now, struct error *err);
 
-/* Whose is this id, when the first to come has it: binds it if it is free (and the name too). An owner without a key: the name is another's. */
-MUST_CHECK enum db_status first_key(struct db_conn *c, struct str user_id, struct str username, struct str public_key, int64_t now, struct arena *arena,
-				    struct key_owner *out, struct error *err);
+/*
+ * BIND_TOFU. Whose is this id, and is this name somebody else's? *free: neither is anybody's. An owner without a key: the name belongs to another id. Then
+ * binding it, which finds DB_RETRY when another transaction was quicker: run again, it finds the owner.
+ */
+MUST_CHECK enum db_status first_key_find(struct db_conn *c, struct str user_id, struct str username, struct arena *arena, bool *free,
+					 struct key_owner *out, struct error *err);
+MUST_CHECK enum db_status first_key_bind(struct db_conn *c, struct str user_id, struct str username, struct str public_key, int64_t now,
+					 struct error *err);
 
 /* Forgets what is older than these times (ms), at most `max` rows a table; *more: there is more of it. */
 struct purge_before {

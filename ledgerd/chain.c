@@ -219,19 +219,14 @@ bool chain_make(struct chain *c, struct chain_source source, struct chain_offer 
 
 /* ---- After it ---- */
 
-/* The validator list after changes to it. */
-static void follow_validators(struct chain *c, const struct chain_work *w)
+bool chain_validators_after(const struct chain *c, const struct chain_work *w, struct arena *arena, struct validator **out, size_t *count)
 {
 	size_t at = 0, room = c->rules.validator_count, n = 0;
-	bool changed = false;
 	for (size_t i = 0; i < w->changes.count; i++)
-		if (str_starts(w->changes.entries[i]->key, "validator:")) {
-			changed = true;
-			room++;
-		}
-	if (!changed || c->height == 0)
-		return;
-	struct validator *v = xcalloc(room, sizeof *v);
+		room += str_starts(w->changes.entries[i]->key, "validator:");
+	if (room == c->rules.validator_count || w->header.height == 0)
+		return false;
+	struct validator *v = arena_zalloc(arena, room, sizeof *v);
 	for (size_t i = 0; i < w->changes.count; i++) {
 		const struct chain_entry *e = w->changes.entries[i];
 		if (!str_starts(e->key, "validator:"))
@@ -248,8 +243,9 @@ static void follow_validators(struct chain *c, const struct chain_work *w)
 	}
 	while (at < c->rules.validator_count)
 		v[n++] = c->rules.validators[at++];
-	set_validators(c, v, n);
-	free(v);
+	*out = v;
+	*count = n;
+	return true;
 }
 
 void chain_accept(struct chain *c, struct chain_work *w)
@@ -258,7 +254,10 @@ void chain_accept(struct chain *c, struct chain_work *w)
 	c->timestamp = w->header.timestamp;
 	c->tip = w->block.hash;
 	merkle_tree_root(c->tree, &c->state_root);
-	follow_validators(c, w);
+	struct validator *after;
+	size_t count;
+	if (chain_validators_after(c, w, &w->arena, &after, &count))
+		set_validators(c, after, count);
 }
 
 void chain_abandon(struct chain *c, struct chain_work *w)

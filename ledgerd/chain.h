@@ -107,6 +107,8 @@ struct chain_offer {
 MUST_CHECK bool chain_make(struct chain *c, struct chain_source source, struct chain_offer *offers, size_t count, int64_t now, struct str producer,
 			   const struct ed25519_secret *key, struct chain_work *w, struct error *err);
 
+/* The validators after the block, by id, in the arena (texts: the chain's or the work's); false: they are those before it. Before chain_accept. */
+MUST_CHECK bool chain_validators_after(const struct chain *c, const struct chain_work *w, struct arena *arena, struct validator **out, size_t *count);
 void chain_accept(struct chain *c, struct chain_work *w);  /* frees *w's view's claims on the tree; *w stays readable until chain_work_free */
 void chain_abandon(struct chain *c, struct chain_work *w); /* and frees *w */
 void chain_work_free(struct chain_work *w);

@@ -215,6 +215,11 @@ void sse_hub_free(struct sse_hub *h);            /* after the server stopped */
 /* Publishes one event: id > every earlier id. type and data are copied; data has no newline. Thread-safe, never blocks on readers. */
 void sse_hub_publish(struct sse_hub *h, int64_t id, const char *type, struct str data);
 size_t sse_hub_streams(struct sse_hub *h);
+/*
+ * When nobody watches: forgets what the ring holds and returns true; events up to now then need not be published, since who comes later either
+ * wants none of them or resumes, and finds them by its backfill. False, and nothing done, while there are streams.
+ */
+MUST_CHECK bool sse_hub_skip(struct sse_hub *h);
 /* Fetches events after `after` and before `before` that the ring does not hold, oldest first, through `emit`; returns false when they
  * are gone, or when `after`, which may be beyond the newest in the ring, was never given (the stream then begins with an event `reset`,
  * whose meaning is: read the lists anew). May be NULL. Runs on a worker thread; at most a few hundred events. */

@@ -223,6 +223,16 @@ size_t sse_hub_streams(struct sse_hub *h)
 	return n;
 }
 
+bool sse_hub_skip(struct sse_hub *h)
+{
+	pthread_mutex_lock(&h->lock);
+	bool nobody = h->streams == 0;
+	while (nobody && h->first < h->end)
+		unref(*slot(h, h->first++));
+	pthread_mutex_unlock(&h->lock);
+	return nobody;
+}
+
 void sse_hub_end(struct sse_hub *h)
 {
 	pthread_mutex_lock(&h->lock);

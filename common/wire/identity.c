@@ -149,7 +149,7 @@ static const struct json_field token_rows[] = {
 	F_TEXT(struct identity_token, app_name, "appName", JSON_NULL_WHEN_ABSENT, 0, "Who asked for the login."),
 	F_TEXT(struct identity_token, app_origin, "appOrigin", JSON_REQUIRED, 0, "Where it led to."),
 	F_TEXT(struct identity_token, client_id, "clientId", 0, 0, "The OpenID client it was for."),
-	F_TEXT(struct identity_token, ip, "ip", JSON_REQUIRED, 0, "The address that the login was begun from."),
+	F_TEXT(struct identity_token, ip, "ip", JSON_REQUIRED, 0, "The address of the desktop that began, or of the phone that approved."),
 	F_TEXT(struct identity_token, user_agent, "userAgent", JSON_NULL_WHEN_ABSENT, 0, ""),
 	F_TEXT(struct identity_token, created_at, "createdAt", JSON_REQUIRED, 0, "ISO 8601."),
 	F_TEXT(struct identity_token, expires_at, "expiresAt", JSON_REQUIRED, 0, "ISO 8601."),

@@ -33,7 +33,7 @@ static const struct json_field step_rows[] = {
 	F_FORM(struct proof_step, signature, "signature", JSON_REQUIRED, &form_signature_written, "By a validator of the set before."),
 	F_LIST(struct proof_step, validators, "validators", JSON_REQUIRED, 0, &ledger_validator_message, "The new set, by id."),
 };
-static JSON_MESSAGE(step_message, "ProofStep", struct proof_step, step_rows);
+JSON_MESSAGE(proof_step_message, "ProofStep", struct proof_step, step_rows);
 
 static const struct json_field proof_rows[] = {
 	F_TEXT(struct proof, format, "format", JSON_REQUIRED, 32, PROOF_FORMAT),
@@ -41,7 +41,7 @@ static const struct json_field proof_rows[] = {
 	F_FORM(struct proof, signature, "signature", 0, &form_signature_written, "The producer's signature; block 0 has none."),
 	F_OBJECT(struct proof, state, "state", 0, &state_message, "What is shown of the state after the block."),
 	F_OBJECT(struct proof, transaction, "transaction", 0, &tx_message, "What is shown to be in the block. One of the two is there."),
-	F_LIST(struct proof, validator_steps, "validatorSteps", JSON_REQUIRED, 0, &step_message,
+	F_LIST(struct proof, validator_steps, "validatorSteps", JSON_REQUIRED, 0, &proof_step_message,
 	       "Every change of the validator set before the block, by height."),
 };
 JSON_MESSAGE(proof_message, "Proof", struct proof, proof_rows);

@@ -46,7 +46,7 @@ struct proof {
 	struct proof_tx *transaction;    /* exactly one of the two */
 	struct json_list validator_steps; /* struct proof_step: all that lie before the header, by height */
 };
-extern const struct json_message proof_message;
+extern const struct json_message proof_message, proof_step_message;
 
 /* Appends the canonical text, without a newline. */
 void proof_write(struct buf *out, const struct proof *p);

@@ -232,10 +232,10 @@ static void test_closed(void **state)
 		struct str note;
 	};
 	static const struct json_field part_rows[] = {F_TEXT(struct part, name, "name", 0, 8, "its name")};
-	static const JSON_CLOSED_MESSAGE(part_message, "Part", struct part, part_rows);
+	static JSON_CLOSED_MESSAGE(part_message, "Part", struct part, part_rows);
 	static const struct json_field whole_rows[] = {F_LIST(struct whole, parts, "parts", 0, 8, &part_message, "the parts"),
 						       F_TEXT(struct whole, note, "note", 0, 8, "a note")};
-	static const JSON_CLOSED_MESSAGE(whole_message, "Whole", struct whole, whole_rows);
+	static JSON_CLOSED_MESSAGE(whole_message, "Whole", struct whole, whole_rows);
 	static const struct {
 		const char *text, *message;
 	} cases[] = {

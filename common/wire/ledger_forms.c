@@ -1,4 +1,5 @@
 /* The forms of the ledger's texts, as forms of JSON fields: the same checks that signed messages go through (tx_forms.c). */
+#include "base/money.h"
 #include "wire/genesis.h"
 #include "wire/ledger.h"
 
@@ -15,9 +16,14 @@ TX_CHECK(username, TX_FORM_USERNAME)
 TX_CHECK(currency_code, TX_FORM_CURRENCY)
 TX_CHECK(currency_type, TX_FORM_CURRENCY_TYPE)
 TX_CHECK(validator_id, TX_FORM_VALIDATOR)
-TX_CHECK(amount, TX_FORM_AMOUNT)
 TX_CHECK(tx_type, TX_FORM_TYPE)
 TX_CHECK(content_type, TX_FORM_CONTENT_TYPE)
+
+/* An amount of the state: it may have a digit more than one that is signed. */
+static bool amount_check(struct str s)
+{
+	return money_form(s, MONEY_KEPT);
+}
 
 static bool chain_id_check(struct str s)
 {
@@ -50,7 +56,7 @@ FORM(currency_code, "CurrencyCode", "^[A-Z][A-Z0-9]{0,11}$", "a currency code (1
 FORM(currency_type, "CurrencyType", "^(fiat|crypto)$", "fiat or crypto");
 FORM(validator_id, "ValidatorId", "^[a-z0-9][a-z0-9._-]{0,63}$", "a validator id (1-64 of a-z 0-9 . _ -, beginning with a letter or digit)");
 FORM(chain_id, "ChainId", "^[a-z0-9][a-z0-9._-]{0,63}$", "a chain's id (1-64 of a-z 0-9 . _ -, beginning with a letter or digit)");
-FORM(amount, "Amount", "^-?(0|[1-9][0-9]{0,17})(\\.[0-9]+)?$", "an amount as text, such as \"12.50\"");
+FORM(amount, "Amount", "^(0|[1-9][0-9]{0,18})(\\.[0-9]+)?$", "an amount as text, such as \"12.50\"");
 FORM(tx_type, "TransactionType", "^[a-z_]{1,40}$", "a type of transaction");
 FORM(tx_status, "TransactionStatus", "^(queued|included|refused)$", "queued, included or refused");
 FORM(user_role, "UserRole", "^(user|staff|sovereign)$", "user, staff or sovereign");

@@ -89,6 +89,8 @@ static bool identity_start(void *state, const struct invocation *in, struct http
 	http->routes = identity_routes;
 	http->route_count = identity_route_count;
 	http->connection_memory = CONNECTION_MEMORY;
+	http->cors_origins = id->config.allow_origins[0] ? id->config.allow_origins : NULL;
+	http->cors_headers = "Authorization, Content-Type, Last-Event-ID, X-Tana-Poll-Secret";
 	http->ctx = id;
 	http->ready = identity_ready;
 	http->health = write_health;

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "crypto/ed25519.h"
 #include "daemon_options.h"
 
@@ -106,7 +108,12 @@ static bool start_server(struct running *r, struct error *err)
 	if (!r->daemon->start(r->state, r->in, &http, err))
 		return false;
 	bound_connections(r->in, &http);
+	const char **proxies = xcalloc(option_count(r->in, "trusted-proxy") + 1, sizeof(*proxies));
+	for (size_t i = 0; i < option_count(r->in, "trusted-proxy"); i++)
+		proxies[i] = option_at(r->in, "trusted-proxy", i);
+	http.trusted_proxies = proxies;
 	r->server = http_server_start(&http, err);
+	free(proxies);
 	if (!r->server && err->code == ERR_IO && !err->hint[0])
 		error_hint(err, "`ss -ltnp` shows who listens where; --listen takes another address");
 	return r->server != NULL;

@@ -33,6 +33,8 @@ const struct option_row daemon_options[] = {
 	{.name = "max-streams", .type = OPTION_INT, .value = "N", .fallback = "10000", .min = 1, .max = 1000000, .doc = "Open event streams."},
 	{.name = "idle-timeout", .type = OPTION_DURATION, .value = "TIME", .fallback = "60s", .min = 1000, .max = 86400000,
 	 .doc = "Connections without a request, and requests that do not arrive, end after this."},
+	{.name = "trusted-proxy", .flags = OPTION_REPEATABLE, .value = "ADDRESS",
+	 .doc = "A proxy in front (an address, or a network such as 10.0.0.0/8): its X-Forwarded-For says who asks."},
 	{.name = "workers", .type = OPTION_INT, .value = "N", .fallback = "0", .min = 0, .max = 1024,
 	 .doc = "Threads that answer requests; 0: one a core."},
 	{0},

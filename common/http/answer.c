@@ -112,6 +112,25 @@ static void suit_head(const struct http_request *r, struct MHD_Response *respons
 
 typedef void header_fn(void *ctx, const char *name, const char *value);
 
+bool cors_allows(const struct http_server *s, struct str origin)
+{
+	for (size_t i = 0; s->o.cors_origins && s->o.cors_origins[i]; i++)
+		if (str_is(origin, s->o.cors_origins[i]))
+			return true;
+	return false;
+}
+
+/* Never "*": the answers are for whoever the cookies belong to. */
+static void put_cors(const struct http_request *r, header_fn *put, void *ctx)
+{
+	put(ctx, "Vary", "Origin");
+	if (!cors_allows(r->server, r->headers.origin))
+		return;
+	put(ctx, "Access-Control-Allow-Origin", r->headers.origin.p);
+	put(ctx, "Access-Control-Allow-Credentials", "true");
+	put(ctx, "Access-Control-Expose-Headers", "Retry-After, X-Request-Id");
+}
+
 /* Everything but what libmicrohttpd adds itself: Date, Connection, Content-Length or Transfer-Encoding. */
 static void each_header(const struct http_request *r, const struct http_reply *reply, header_fn *put, void *ctx)
 {
@@ -119,6 +138,8 @@ static void each_header(const struct http_request *r, const struct http_reply *r
 		put(ctx, "Content-Type", reply->content_type);
 	put(ctx, "X-Request-Id", r->id);
 	put(ctx, "X-Content-Type-Options", "nosniff");
+	if (r->server->o.cors_origins)
+		put_cors(r, put, ctx);
 	if (!reply->has_cache_control)
 		put(ctx, "Cache-Control", "no-store");
 	if (reply->status == 503 && !reply->has_retry_after)

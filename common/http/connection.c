@@ -17,6 +17,7 @@ static void opened(struct worker *w, struct MHD_Connection *mc, void **context)
 	c->deadline_ms = clock_mono_ms() + w->server->o.idle_timeout_ms;
 	c->address = address_key(peer);
 	c->loopback = address_is_loopback(peer);
+	c->trusted = proxies_trusts(w->server->proxies, peer);
 	address_text(peer, c->peer);
 	*context = c;
 	pthread_mutex_lock(&w->lock);

@@ -27,12 +27,18 @@ static enum MHD_Result gather(void *cls, enum MHD_ValueKind kind, const char *ke
 	case 6:
 		if (header_is(key, key_len, "Expect"))
 			h->expect = v;
+		else if (header_is(key, key_len, "Origin"))
+			h->origin = v;
 		break;
 	case 12:
 		if (header_is(key, key_len, "Content-Type"))
 			h->content_type = v;
 		else if (header_is(key, key_len, "X-Request-Id"))
 			h->request_id = v;
+		break;
+	case 15:
+		if (header_is(key, key_len, "X-Forwarded-For"))
+			h->forwarded_for = v; /* of several: the last, which the nearest proxy wrote */
 		break;
 	case 14:
 		if (header_is(key, key_len, "Content-Length")) {
@@ -132,17 +138,39 @@ static int method_index(const char *method)
 	return -1;
 }
 
+static void put_methods(struct buf *list, unsigned allowed)
+{
+	for (int m = HTTP_GET; m <= HTTP_DELETE; m++)
+		if (allowed & 1U << m)
+			buf_printf(list, "%s%s%s", list->len ? ", " : "", http_method_text((enum http_method)m), m == HTTP_GET ? ", HEAD" : "");
+}
+
 static struct http_reply *refuse_method(struct http_request *r, unsigned allowed)
 {
 	struct buf list = {0};
-	for (int m = HTTP_GET; m <= HTTP_DELETE; m++)
-		if (allowed & 1U << m)
-			buf_printf(&list, "%s%s%s", list.len ? ", " : "", http_method_text((enum http_method)m),
-				   m == HTTP_GET ? ", HEAD" : "");
+	put_methods(&list, allowed);
 	struct http_reply *reply = http_reply_error_code(r, ERR_METHOD_NOT_ALLOWED, "this path takes %s only", buf_z(&list));
 	reply = http_reply_header(reply, "Allow", buf_z(&list));
 	buf_free(&list);
 	return reply;
+}
+
+/* A browser asks first whether a page of another origin may call (the Fetch standard's CORS preflight). */
+static bool is_preflight(const struct http_request *r)
+{
+	return strcmp(r->method, "OPTIONS") == 0 && cors_allows(r->server, r->headers.origin) &&
+	       MHD_lookup_connection_value(r->connection->mhd, MHD_HEADER_KIND, "Access-Control-Request-Method");
+}
+
+static struct http_reply *answer_preflight(struct http_request *r, unsigned allowed)
+{
+	struct buf list = {0};
+	put_methods(&list, allowed);
+	struct http_reply *reply = http_reply_header(http_reply_empty(r, 204), "Access-Control-Allow-Methods", buf_z(&list));
+	buf_free(&list);
+	if (r->server->o.cors_headers)
+		reply = http_reply_header(reply, "Access-Control-Allow-Headers", r->server->o.cors_headers);
+	return http_reply_header(reply, "Access-Control-Max-Age", "600");
 }
 
 static struct http_reply *find_route(struct http_request *r)
@@ -158,6 +186,8 @@ static struct http_reply *find_route(struct http_request *r)
 		memcpy(r->args, match.args, match.arg_count * sizeof(match.args[0]));
 		return NULL;
 	case ROUTER_NO_METHOD:
+		if (is_preflight(r))
+			return answer_preflight(r, match.allowed);
 		return refuse_method(r, match.allowed);
 	case ROUTER_NO_PATH:
 		break;
@@ -176,8 +206,8 @@ static struct http_reply *check_rate(struct http_request *r)
 {
 	struct http_server *s = r->server;
 	int wait_s;
-	if (!(r->route->flags & HTTP_WRITE) || (s->o.rate_exempt_loopback && r->connection->loopback) ||
-	    ratelimit_take(s->writes, r->connection->address, r->started_ns, &wait_s))
+	if (!(r->route->flags & HTTP_WRITE) || (s->o.rate_exempt_loopback && r->loopback) ||
+	    ratelimit_take(s->writes, r->address, r->started_ns, &wait_s))
 		return NULL;
 	atomic_fetch_add_explicit(&s->rate_limited, 1, memory_order_relaxed);
 	char seconds[16];
@@ -224,7 +254,7 @@ static struct http_reply *check_body(struct http_request *r)
 	bool has_body = chunked || r->body_announced > 0;
 	if (r->route->body_max == 0 && !r->route->upload)
 		return has_body ? http_reply_error_code(r, ERR_UNEXPECTED_BODY, "this request takes no body") : NULL;
-	if (!chunked && !str_present(h->content_length))
+	if (!chunked && !str_present(h->content_length) && !(r->route->flags & HTTP_BODY_OPTIONAL))
 		return http_reply_error_code(r, ERR_LENGTH_REQUIRED, "a Content-Length is needed");
 	if (r->route->body && str_present(h->content_type) && !is_type(h->content_type, "application/json"))
 		return http_reply_error_code(r, ERR_UNSUPPORTED_MEDIA_TYPE, "the body must be application/json in UTF-8");
@@ -318,6 +348,22 @@ struct http_reply *request_examine_form(struct http_request *r)
 	return NULL;
 }
 
+/* ---- who asks ---- */
+
+static void take_forwarded(struct http_request *r)
+{
+	struct sockaddr_storage client;
+	if (!r->connection->trusted || !str_present(r->headers.forwarded_for) ||
+	    !proxies_client(r->server->proxies, r->headers.forwarded_for, &client))
+		return;
+	const struct sockaddr *sa = (const struct sockaddr *)&client;
+	char *text = arena_alloc(&r->arena, ADDRESS_TEXT_SIZE);
+	address_text(sa, text);
+	r->peer = text;
+	r->address = address_key(sa);
+	r->loopback = address_is_loopback(sa);
+}
+
 /* ---- all of it ---- */
 
 /* RFC 9112 3.2: exactly one, in HTTP/1.1. */
@@ -340,6 +386,7 @@ struct http_reply *request_examine(struct http_request *r, const char *version, 
 	struct error err;
 	(void)MHD_get_connection_values_n(r->connection->mhd, MHD_HEADER_KIND, gather, &r->headers);
 	choose_id(r);
+	take_forwarded(r);
 	*close_now = true;
 	if ((refusal = check_framing(r)))
 		return refusal;

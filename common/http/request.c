@@ -20,6 +20,9 @@ static void reset(struct http_request *r, struct connection *c)
 	memset(r, 0, offsetof(struct http_request, body));
 	r->server = c->worker->server;
 	r->connection = c;
+	r->address = c->address;
+	r->loopback = c->loopback;
+	r->peer = c->peer;
 	r->route_index = r->server->route_count;
 	r->arena = (struct arena){.next = r->room, .left = sizeof(r->room)};
 }
@@ -286,9 +289,11 @@ static void log_access(const struct http_request *r, int64_t duration_ns)
 	case ACCESS_LOG_ALL:
 		break;
 	}
-	log_info("request", LOG_S("method", r->method ? r->method : "-"), LOG_STR("target", str_of(r->target, r->target_len)),
+	bool secret = r->route && (r->route->flags & HTTP_SECRET_QUERY);
+	size_t shown = secret ? strcspn(r->target, "?") : r->target_len;
+	log_info("request", LOG_S("method", r->method ? r->method : "-"), LOG_STR("target", str_of(r->target, shown)),
 		 LOG_I("status", r->status), LOG_I("bytes", (int64_t)r->answer_bytes), LOG_I("us", duration_ns / 1000),
-		 LOG_S("peer", r->connection->peer), LOG_S("request_id", r->id));
+		 LOG_S("peer", r->peer), LOG_S("request_id", r->id));
 }
 
 void request_end(void *server, struct MHD_Connection *mc, void **request, enum MHD_RequestTerminationCode how)
@@ -372,12 +377,12 @@ struct str http_header(const struct http_request *r, const char *name)
 
 bool http_from_loopback(const struct http_request *r)
 {
-	return r->connection->loopback;
+	return r->loopback;
 }
 
 const char *http_peer(const struct http_request *r)
 {
-	return r->connection->peer;
+	return r->peer;
 }
 
 static void require_declared(const struct http_param *p, const char *name)

@@ -49,6 +49,7 @@ static void take_options(struct http_server *s, const struct http_options *o)
 	s->o.tls_cert = copy_text(o->tls_cert);
 	s->o.tls_key = copy_text(o->tls_key);
 	s->o.listen = NULL;
+	s->o.trusted_proxies = NULL; /* read at the start */
 	set_default(&s->o.workers, (int)sysconf(_SC_NPROCESSORS_ONLN));
 	set_default(&s->o.connections_max, CONNECTIONS_MAX);
 	set_default(&s->o.connections_per_address, CONNECTIONS_PER_ADDRESS);
@@ -158,6 +159,7 @@ static void free_server(struct http_server *s)
 	router_free(s->router);
 	ratelimit_free(s->writes);
 	address_counts_free(s->by_address);
+	proxies_free(s->proxies);
 	pthread_mutex_destroy(&s->hubs_lock);
 	free(s->routes);
 	buf_free(&s->tls_cert);
@@ -180,7 +182,8 @@ struct http_server *http_server_start(const struct http_options *o, struct error
 	build_routes(s);
 	make_openapi(s);
 	check_descriptors(s);
-	if (!read_tls(s, err) || !start_listening(s, o->listen, err) || !workers_start(s, err)) {
+	s->proxies = proxies_new(o->trusted_proxies, err);
+	if (!s->proxies || !read_tls(s, err) || !start_listening(s, o->listen, err) || !workers_start(s, err)) {
 		free_server(s);
 		return NULL;
 	}

@@ -40,7 +40,9 @@ enum http_flags {
 	HTTP_NOT_READY_OK = 4, /* is served while draining or not ready */
 	HTTP_OAUTH = 8,        /* speaks as OAuth 2 does: parameters that are not declared are ignored instead of refused and empty ones count as not sent (RFC 6749 3.1); errors,
 			       * also those of the room itself, are {"error": an OAuth code, "error_description", "code"} (5.2) */
-	HTTP_LIST = 16         /* the answer 200 is a bare JSON list of the message its row names */
+	HTTP_LIST = 16,        /* the answer 200 is a bare JSON list of the message its row names */
+	HTTP_BODY_OPTIONAL = 32, /* a request without a body needs no Content-Length */
+	HTTP_SECRET_QUERY = 64   /* the query is not for the log */
 };
 
 /* A query parameter or a form's field, declared once: read by http_query_* or http_form_text, listed in documents. */
@@ -107,6 +109,12 @@ struct http_options {
 	double rate_per_second;    /* writes an address; 0: no limit */
 	int rate_burst;
 	bool rate_exempt_loopback;
+	/* Proxies in front, whose X-Forwarded-For says who asks: addresses and networks (10.0.0.0/8), NULL-terminated; may be NULL. */
+	const char *const *trusted_proxies;
+	/* Pages of these origins (exactly as browsers send them) may call, with cookies; NULL-terminated; may be NULL; must outlive the server. `cors_headers`
+	 * is the list of request headers that they may send, as for Access-Control-Allow-Headers. */
+	const char *const *cors_origins;
+	const char *cors_headers;
 	enum { ACCESS_LOG_OFF, ACCESS_LOG_ERRORS /* answers >= 400 */, ACCESS_LOG_ALL } access_log;
 	const struct http_route *routes;
 	size_t route_count;
@@ -151,7 +159,7 @@ void *http_state(const struct http_request *r);
 struct str http_path_arg(const struct http_request *r, int n);
 struct str http_header(const struct http_request *r, const char *name); /* first value; absent */
 bool http_from_loopback(const struct http_request *r);
-/* The peer's address as text, without the port. */
+/* The client's address as text, without the port: the peer's, or what a trusted proxy says (http_from_loopback likewise). */
 const char *http_peer(const struct http_request *r);
 /* Query parameters, by the route's declaration (asking for an undeclared one is an invariant). A parameter that is not declared, given
  * twice though not repeatable, out of range or badly encoded was refused with malformed_parameter before the handler ran. */

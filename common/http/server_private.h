@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "address.h"
+#include "forwarded.h"
 #include "ratelimit.h"
 #include "request_metrics.h"
 #include "router.h"
@@ -72,7 +73,7 @@ struct connection {
 	_Atomic int64_t deadline_ms;      /* monotonic; INT64_MAX: none */
 	struct str cut_answer;            /* CONN_DISCARDING: what to write when the deadline comes first; set before the phase */
 	struct address_key address;
-	bool loopback;
+	bool loopback, trusted; /* trusted: a proxy's */
 	char peer[ADDRESS_TEXT_SIZE];
 };
 
@@ -108,6 +109,7 @@ struct http_server {
 	struct request_metrics *metrics; /* one more row than routes: requests that found none */
 	struct ratelimit *writes;
 	struct address_counts *by_address;
+	struct proxies *proxies;
 	struct buf tls_cert, tls_key;
 	struct buf openapi;
 	char openapi_etag[24];
@@ -158,7 +160,7 @@ struct http_reply {
 
 /* What the room itself reads of a request header, gathered in one pass. */
 struct request_headers {
-	struct str content_length, content_type, expect, transfer_encoding, request_id;
+	struct str content_length, content_type, expect, transfer_encoding, request_id, origin, forwarded_for;
 	bool lengths_differ, odd_name;
 	int hosts;
 };
@@ -170,6 +172,10 @@ struct http_request {
 	struct http_server *server;
 	struct connection *connection;
 	enum request_stage stage;
+	/* Who asks: the connection's, or what a trusted proxy says. */
+	struct address_key address;
+	bool loopback;
+	const char *peer;
 	bool head; /* HEAD, answered by GET's handler */
 	const char *method;
 	const char *target_seen; /* libmicrohttpd's own text of the target, for the check for NUL only */
@@ -227,7 +233,9 @@ struct http_reply *reply_events(struct http_request *r, struct sse_stream *strea
 void reply_release(struct http_reply *reply);
 struct str reply_bytes(const struct http_reply *reply); /* REPLY_BYTES: the body */
 
-/* answer.c: hands the reply to libmicrohttpd. */
+/* answer.c */
+bool cors_allows(const struct http_server *s, struct str origin);
+/* Hands the reply to libmicrohttpd. */
 enum MHD_Result answer_queue(struct http_request *r, struct http_reply *reply);
 /* The whole answer as bytes, for a connection that closes after it: for refusing in the middle of a body, when libmicrohttpd takes no
  * answer. In the arena. */

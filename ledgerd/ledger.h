@@ -66,7 +66,11 @@ struct ledger {
 
 /* Reads the options into *l; opens nothing. ledger_close may be called after a failure of this or of what follows. */
 MUST_CHECK bool ledger_configure(struct ledger *l, const struct invocation *in, struct error *err);
-/* Opens (makes, migrates, initialises from the genesis) the database and loads what the core needs. */
+/* Do role, keys and places go together? ERR_CONFIG. ledger_open asks it too. */
+MUST_CHECK bool ledger_check_roles(const struct ledger *l, struct error *err);
+/* Opens the database (makes, migrates, and initialises an empty one from `given`, or the file of the options) and reads its genesis. For commands. */
+MUST_CHECK bool ledger_open_database(struct ledger *l, const struct genesis *given, struct error *err);
+/* The same, and key, mempool and core, for serving. */
 MUST_CHECK bool ledger_open(struct ledger *l, struct error *err);
 void ledger_close(struct ledger *l);
 

@@ -1,0 +1,351 @@
+#include "core.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "core_inside.h"
+#include "crypto/canonical_read.h"
+#include "ledger_feed.h"
+
+enum { LAST_BLOCKS_CHECKED = 8 /* at a start, signatures included */ };
+
+int64_t core_now(void)
+{
+	return clock_wall_ms();
+}
+
+bool core_is_away(enum db_status st)
+{
+	return st == DB_UNAVAILABLE || st == DB_RETRY;
+}
+
+void core_fail(struct core *c, const struct error *why)
+{
+	if (c->problem.code != ERR_COUNT)
+		return;
+	c->problem = *why;
+	log_error("the ledger does not go on", LOG_S("code", error_code_text(why->code)), LOG_S("why", why->message));
+}
+
+/* ---- Entries of the state: the cache, and behind it the database ---- */
+
+static bool get_entry(void *ctx, struct str key, struct str *value, struct error *err)
+{
+	struct core *c = ctx;
+	struct arena arena;
+	if (state_cache_get(c->cache, key, value))
+		return true;
+	struct db_conn *conn = db_pool_reader(c->l->pool, err);
+	if (!conn)
+		return false;
+	arena_init(&arena);
+	enum db_status st = store_read_state(conn, key, &arena, value, err);
+	db_pool_release(c->l->pool, conn);
+	if (st == DB_OK) {
+		state_cache_put(c->cache, key, *value);
+		bool there = state_cache_get(c->cache, key, value);
+		invariant(there);
+	}
+	arena_free(&arena);
+	return st == DB_OK;
+}
+
+struct chain_source core_source(struct core *c)
+{
+	return (struct chain_source){get_entry, c};
+}
+
+bool core_last_nonce(struct core *c, struct chain_view *v, struct str user, int64_t *nonce)
+{
+	char key[6 + USER_ID_LEN] = "nonce:";
+	struct str value;
+	struct error err;
+	(void)c;
+	memcpy(key + 6, user.p, USER_ID_LEN);
+	return chain_view_get(v, str_of(key, sizeof key), &value, &err) && str_present(value) && canonical_read_int(value, nonce);
+}
+
+/* ---- Opening ---- */
+
+static bool stand_at_tip(struct core *c, struct db_conn *conn, struct error *err)
+{
+	struct arena arena;
+	struct block b;
+	struct block_header h;
+	struct validator *v;
+	size_t count;
+	int64_t height;
+	bool found;
+	arena_init(&arena);
+	bool ok = store_read_height(conn, &height, err) == DB_OK && store_read_block(conn, height, &arena, &b, &found, err) == DB_OK;
+	if (ok && !found)
+		ok = error_set(err, ERR_CORRUPT, "the database has no blocks");
+	if (ok) {
+		struct hash hash;
+		sha256(&hash, b.header.p, b.header.n);
+		ok = block_header_read(b.header, &h, err) && store_read_validators(conn, &arena, &v, &count, err) == DB_OK;
+		if (!ok && err->code != ERR_UNAVAILABLE)
+			err->code = ERR_CORRUPT;
+		if (ok && (!hash_equal(&hash, &b.hash) || h.height != height))
+			ok = error_set(err, ERR_CORRUPT, "block %lld is not what its hash says", (long long)height);
+		if (ok)
+			chain_stand_at(&c->chain, &h, &b.hash, v, count);
+	}
+	arena_free(&arena);
+	return ok;
+}
+
+/* Hashes, links and producers' signatures of the last blocks, transactions' signatures by the keys that they themselves cannot tell: form and roots only. */
+static bool check_last_blocks(struct core *c, struct db_conn *conn, struct error *err)
+{
+	struct hash expected = c->chain.tip;
+	bool ok = true;
+	for (int64_t height = c->chain.height, n = 0; ok && height >= 0 && n < LAST_BLOCKS_CHECKED; height--, n++) {
+		struct arena arena;
+		struct block b;
+		struct chain_decoded d;
+		bool found;
+		arena_init(&arena);
+		ok = store_read_block(conn, height, &arena, &b, &found, err) == DB_OK;
+		if (ok) {
+			if (found)
+				chain_decode(&c->chain, &b, &arena, &d);
+			ok = (found && !d.header_bad && !d.tx_bad && hash_equal(&d.header_hash, &expected) && hash_equal(&b.hash, &expected) &&
+			      hash_equal(&d.tx_root, &d.header.tx_root) && d.header.height == height && d.header.tx_count == (int64_t)b.tx_count) ||
+			     error_set(err, ERR_CORRUPT, "block %lld is not what the blocks after it say", (long long)height);
+			if (found)
+				expected = d.header.previous_hash;
+		}
+		arena_free(&arena);
+	}
+	return ok;
+}
+
+static bool load_refused(struct core *c, struct db_conn *conn, struct error *err)
+{
+	DB_SQL(sql, "SELECT id, event_id FROM local_refused");
+	struct db_rows *rows;
+	int64_t newest = ledger_event_refusal(c->chain.height, 0) - 1;
+	if (db_query(conn, &sql, DB_NO_ARGS, &rows, err) != DB_OK)
+		return false;
+	while (db_next(rows)) {
+		struct hash id;
+		if (hash_from_text(db_text(rows, 0), &id))
+			refused_note(c, &id);
+		if (db_int(rows, 1) > newest)
+			newest = db_int(rows, 1);
+	}
+	c->refusals_height = c->chain.height;
+	c->refusals_of_height = newest + 1 - ledger_event_refusal(c->chain.height, 0);
+	return db_finish(rows, err) == DB_OK;
+}
+
+struct core *core_open(struct ledger *l, struct mempool_store *store, struct error *err)
+{
+	struct core *c = xcalloc(1, sizeof *c);
+	c->l = l;
+	c->store = store;
+	c->problem.code = ERR_COUNT;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	chain_init(&c->chain, &l->genesis);
+	c->cache = state_cache_new((size_t)l->config.cache_bytes);
+	chain_view_init(&c->outlook, core_source(c));
+	struct db_conn *conn = db_pool_reader(l->pool, err);
+	bool ok = conn && stand_at_tip(c, conn, err) && check_last_blocks(c, conn, err) && load_refused(c, conn, err);
+	if (conn)
+		db_pool_release(l->pool, conn);
+	if (ok && core_tree_check(c, err))
+		return c;
+	core_close(c);
+	return NULL;
+}
+
+void core_on_move(struct core *c, void (*moved)(void *ctx), void *ctx)
+{
+	c->moved = moved;
+	c->moved_ctx = ctx;
+}
+
+bool core_start(struct core *c, struct error *err)
+{
+	if (!core_tree_start(c, err))
+		return false;
+	if (!c->store)
+		return true;
+	struct mempool_events e = core_mempool_events;
+	e.core = c;
+	return c->store->ops->start(c->store, &e, err);
+}
+
+void core_stop(struct core *c)
+{
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->stopping = true;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+	if (c->loader_runs) {
+		pthread_join(c->loader, NULL);
+		c->loader_runs = false;
+	}
+}
+
+void core_settle(struct core *c)
+{
+	if (!c || !c->store)
+		return;
+	c->store->ops->free(c->store);
+	c->store = NULL;
+}
+
+void core_close(struct core *c)
+{
+	if (!c)
+		return;
+	core_stop(c);
+	core_settle(c);
+	pool_free_all(c);
+	chain_view_free(&c->outlook);
+	state_cache_free(c->cache);
+	chain_free(&c->chain);
+	pthread_cond_destroy(&c->changed);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+/* ---- What others ask ---- */
+
+void core_tip(struct core *c, struct core_tip *out)
+{
+	pthread_mutex_lock(&c->lock);
+	*out = (struct core_tip){c->chain.height, c->chain.timestamp, c->chain.tip, c->chain.state_root};
+	pthread_mutex_unlock(&c->lock);
+}
+
+bool core_is_validator(struct core *c, struct str id, const struct ed25519_public *key)
+{
+	struct ed25519_public known;
+	struct error why;
+	pthread_mutex_lock(&c->lock);
+	const struct validator *v = chain_validator(&c->chain, id);
+	bool fits = v && ed25519_public_from_text(v->public_key, KEY_WRITTEN, &known, &why) && ed25519_public_equal(&known, key);
+	pthread_mutex_unlock(&c->lock);
+	return fits;
+}
+
+bool core_prove(struct core *c, const struct hash *path, struct merkle_map_proof *proof, bool *present, struct core_tip *tip, struct error *err)
+{
+	pthread_mutex_lock(&c->lock);
+	/* While a block is being written the tree is ahead of the tip. */
+	while (c->committing && !c->stopping)
+		pthread_cond_wait(&c->changed, &c->lock);
+	bool ok = c->tree_loaded && !c->committing;
+	if (ok) {
+		*present = merkle_tree_prove(c->chain.tree, path, proof);
+		*tip = (struct core_tip){c->chain.height, c->chain.timestamp, c->chain.tip, c->chain.state_root};
+	} else {
+		error_set(err, ERR_UNAVAILABLE, c->l->config.role == LEDGER_FRONT ? "the state's tree is kept by the producer: ask it" : "the state is still being read");
+	}
+	pthread_mutex_unlock(&c->lock);
+	return ok;
+}
+
+bool core_ready(struct core *c, struct error *err)
+{
+	pthread_mutex_lock(&c->lock);
+	struct error problem = c->problem;
+	bool caught_up = c->caught_up || !c->store;
+	struct mempool_store *store = c->store;
+	pthread_mutex_unlock(&c->lock);
+	if (problem.code != ERR_COUNT) {
+		*err = problem;
+		err->code = ERR_UNAVAILABLE;
+		return false;
+	}
+	if (!db_pool_ready(c->l->pool, err))
+		return false;
+	if (store && !store->ops->ready(store, err))
+		return false;
+	return caught_up || error_set(err, ERR_UNAVAILABLE, "the transactions that were kept are still being read");
+}
+
+void core_get_stats(struct core *c, struct core_stats *out)
+{
+	struct state_cache_stats cache;
+	pthread_mutex_lock(&c->lock);
+	state_cache_get_stats(c->cache, &cache);
+	*out = c->stats;
+	out->pending = c->ready.count + c->parked.count;
+	out->parked = c->parked.count;
+	out->pending_bytes = c->pool_bytes;
+	out->cache_entries = cache.entries;
+	out->cache_bytes = cache.bytes;
+	out->cache_hits = cache.hits;
+	out->cache_misses = cache.misses;
+	out->tree_loaded = c->tree_loaded;
+	if (c->tree_loaded) {
+		out->tree_entries = merkle_tree_count(c->chain.tree);
+		out->tree_bytes = merkle_tree_bytes(c->chain.tree);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- What waits ---- */
+
+static void describe(const struct core_pending *p, struct arena *arena, struct pending_info *out)
+{
+	*out = (struct pending_info){
+		.id = p->append.id,
+		.message = arena_copy(arena, p->append.message),
+		.signature = p->append.signature,
+		.received_at = p->append.received_at,
+		.ready = p->where == PENDING_READY,
+	};
+}
+
+bool core_find_pending(struct core *c, const struct hash *id, struct arena *arena, struct pending_info *out)
+{
+	pthread_mutex_lock(&c->lock);
+	const struct core_pending *p = pool_find(c, id);
+	if (p)
+		describe(p, arena, out);
+	pthread_mutex_unlock(&c->lock);
+	return p != NULL;
+}
+
+size_t core_list_pending(struct core *c, uint64_t after, size_t limit, struct arena *arena, struct pending_info *out, uint64_t *last)
+{
+	size_t n = 0;
+	*last = after;
+	pthread_mutex_lock(&c->lock);
+	/* Two lists, each in the order of numbers but for what was promoted: the smaller number first, what is behind `after` left out. */
+	const struct core_pending *a = c->ready.first, *b = c->parked.first;
+	while (n < limit && (a || b)) {
+		const struct core_pending **from = !b || (a && a->number < b->number) ? &a : &b;
+		const struct core_pending *p = *from;
+		*from = p->next;
+		if (p->number <= after)
+			continue;
+		describe(p, arena, &out[n++]);
+		if (p->number > *last)
+			*last = p->number;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}
+
+bool core_next_nonce(struct core *c, struct str user_id, int64_t *last_nonce)
+{
+	pthread_mutex_lock(&c->lock);
+	bool known = core_last_nonce(c, &c->outlook, user_id, last_nonce);
+	pthread_mutex_unlock(&c->lock);
+	return known;
+}

@@ -1,0 +1,123 @@
+/* Inside the core: what its files share. Everything here is guarded by `lock` unless it says otherwise. */
+#ifndef TANA_LEDGERD_CORE_INSIDE_H
+#define TANA_LEDGERD_CORE_INSIDE_H
+
+#include <pthread.h>
+
+#include "core.h"
+#include "ledger_store.h"
+#include "mempool_store.h"
+#include "state_cache.h"
+
+enum pending_where {
+	PENDING_READY,  /* in the order of the queue: its effects are in the outlook */
+	PENDING_PARKED, /* waits for an earlier nonce of its user */
+	PENDING_GONE    /* out of the pool; kept only until its append ends */
+};
+struct core_pending {
+	struct core *core;
+	struct mempool_append append;      /* id, message, signature; message lies behind the struct */
+	enum pending_where where;
+	uint64_t number;                   /* of the queue, from 1 */
+	struct str from;                   /* in message's copy of the sender's id: `user` */
+	int64_t nonce, timestamp;
+	bool appending;                    /* the store has it, and has not said done */
+	bool durable;
+	bool has_handle;
+	struct mempool_handle handle;
+	bool verified;                     /* its signature is `key`'s */
+	struct ed25519_public key;
+	struct admission_request *requests; /* whoever waits for the answer */
+	struct core_pending *next, *previous; /* of the ready list, or of the parked */
+	char user[USER_ID_LEN];
+	char id_bytes[HASH_SIZE];           /* the map's key: the id's bytes */
+	char slot[USER_ID_LEN + 1 + 20];   /* the map's key of a parked one: user and nonce */
+	size_t slot_len;
+};
+struct pending_list {
+	struct core_pending *first, *last;
+	size_t count;
+};
+
+struct core {
+	struct ledger *l;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;            /* something became ready, durable or loaded; or the end */
+	struct chain chain;
+	struct arena scratch;              /* of the lock's holder, reset by it */
+	struct state_cache *cache;
+	uint64_t epoch;                    /* grows when the cache follows a block */
+	struct chain_view outlook;         /* the state when all that is ready has been applied */
+	struct strmap by_id, parked_slots; /* of struct core_pending * */
+	struct pending_list ready, parked;
+	uint64_t next_number, pool_bytes;
+	struct core_stats stats;
+	/* Ids of refusals on record, as a hint where to look: a set of their first 8 bytes. */
+	uint64_t *refused;
+	size_t refused_cap, refused_count;
+	int64_t refusals_height, refusals_of_height; /* how many refusals have an event of that height; the committing thread's */
+	struct mempool_store *store;       /* NULL: an observer's, and in commands */
+	bool caught_up;                    /* the store has offered what was kept */
+	bool tree_loaded;
+	struct error problem;              /* why nothing goes on, code ERR_COUNT: none */
+	bool stopping;
+	void (*moved)(void *ctx);          /* set before the threads */
+	void *moved_ctx;
+	bool committing;                   /* a block is on its way into the database: the tree is ahead of the tip */
+	pthread_t loader;                  /* of the tree */
+	bool loader_runs;
+};
+
+/* core.c */
+struct chain_source core_source(struct core *c);
+/* The last nonce of a user as a view sees it; false: there is none, or it cannot be read. */
+MUST_CHECK bool core_last_nonce(struct core *c, struct chain_view *v, struct str user, int64_t *nonce);
+int64_t core_now(void);
+void core_fail(struct core *c, const struct error *why); /* the first one stays */
+/* After a failed statement: is it one of the database's being away? Turns *err into what leaves the process. */
+bool core_is_away(enum db_status st);
+
+/* core_pool.c: the queue in memory */
+enum { PARKED_CHECK_MS = 1000 };
+struct core_pending *pool_new(struct core *c, const struct tx *t, const struct ed25519_signature *s, int64_t received_at);
+void pool_insert(struct core *c, struct core_pending *p, enum pending_where where);
+/* Out of the lists and maps; frees it unless its append is under way. */
+void pool_remove(struct core *c, struct core_pending *p);
+struct core_pending *pool_find(struct core *c, const struct hash *id);
+struct core_pending *pool_find_parked(struct core *c, struct str user, int64_t nonce);
+/* Moves parked ones of this user whose turn has come to the end of the queue. */
+void pool_promote(struct core *c, struct str user);
+/* Back among the parked: what came before it is gone. False when another one has its nonce there. */
+MUST_CHECK bool pool_park(struct core *c, struct core_pending *p);
+/* The outlook anew, after something left the queue otherwise than from its front. */
+void pool_rebuild(struct core *c);
+/* Applies one to the outlook without looking at its signature. */
+enum chain_verdict pool_apply(struct core *c, const struct tx *t, const struct ed25519_signature *s, struct error *err);
+/* Parses a pending one's message again; it was fine once (invariant). */
+void pool_parse(const struct core *c, const struct core_pending *p, struct arena *arena, struct tx *out);
+void pool_free_all(struct core *c);
+
+/* The set of refused ids. */
+void refused_note(struct core *c, const struct hash *id);
+bool refused_perhaps(const struct core *c, const struct hash *id);
+
+/* core_offer.c: what the store brings */
+extern const struct mempool_events core_mempool_events;
+
+/* core_blocks.c: what leaves the queue for good, written with a block or without */
+struct core_refusal {
+	struct core_pending *pending;
+	struct error why;
+};
+/* Waits for the database; not under the lock. *w NULL: refusals only. On true the rows are there for good. */
+MUST_CHECK bool core_commit(struct core *c, const struct chain_work *w, const struct mempool_handle *handles, size_t handle_count,
+			    const struct core_refusal *refusals, size_t refusal_count, struct error *err);
+/* The cache and the chain follow a block that is in the database; under the lock. */
+void core_follow(struct core *c, struct chain_work *w);
+
+/* core_tree.c */
+MUST_CHECK bool core_tree_check(struct core *c, struct error *err); /* the stored root against the tip, before anything is served */
+MUST_CHECK bool core_tree_load(struct core *c, struct error *err);  /* reads and compares all; in the caller's thread */
+MUST_CHECK bool core_tree_start(struct core *c, struct error *err); /* the same behind */
+
+#endif

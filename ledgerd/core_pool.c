@@ -1,0 +1,231 @@
+/* The queue in memory: what is ready, in the order in which it will go into blocks, and what waits for an earlier nonce. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "core_inside.h"
+
+static struct str id_key(const struct core_pending *p)
+{
+	return str_of(p->id_bytes, HASH_SIZE);
+}
+
+struct core_pending *pool_new(struct core *c, const struct tx *t, const struct ed25519_signature *s, int64_t received_at)
+{
+	struct core_pending *p = xmalloc(sizeof *p + t->message.n);
+	*p = (struct core_pending){.core = c, .nonce = t->nonce, .timestamp = t->timestamp};
+	char *message = (char *)(p + 1);
+	memcpy(message, t->message.p, t->message.n);
+	p->append = (struct mempool_append){.id = t->id, .message = str_of(message, t->message.n), .signature = *s, .received_at = received_at};
+	memcpy(p->id_bytes, t->id.b, HASH_SIZE);
+	memcpy(p->user, tx_from(t).p, USER_ID_LEN);
+	p->from = str_of(p->user, USER_ID_LEN);
+	p->slot_len = (size_t)snprintf(p->slot, sizeof p->slot, "%.*s/%lld", USER_ID_LEN, p->user, (long long)p->nonce);
+	return p;
+}
+
+static struct pending_list *list_of(struct core *c, enum pending_where where)
+{
+	invariant(where != PENDING_GONE);
+	return where == PENDING_READY ? &c->ready : &c->parked;
+}
+
+static void link_last(struct pending_list *l, struct core_pending *p)
+{
+	p->next = NULL;
+	p->previous = l->last;
+	if (l->last)
+		l->last->next = p;
+	else
+		l->first = p;
+	l->last = p;
+	l->count++;
+}
+
+static void unlink_from(struct pending_list *l, struct core_pending *p)
+{
+	if (p->previous)
+		p->previous->next = p->next;
+	else
+		l->first = p->next;
+	if (p->next)
+		p->next->previous = p->previous;
+	else
+		l->last = p->previous;
+	l->count--;
+}
+
+static void enter(struct core *c, struct core_pending *p, enum pending_where where)
+{
+	p->where = where;
+	link_last(list_of(c, where), p);
+	if (where == PENDING_PARKED)
+		strmap_put(&c->parked_slots, str_of(p->slot, p->slot_len), p);
+}
+
+static void leave(struct core *c, struct core_pending *p)
+{
+	unlink_from(list_of(c, p->where), p);
+	if (p->where == PENDING_PARKED)
+		strmap_remove(&c->parked_slots, str_of(p->slot, p->slot_len));
+	p->where = PENDING_GONE;
+}
+
+void pool_insert(struct core *c, struct core_pending *p, enum pending_where where)
+{
+	p->number = ++c->next_number;
+	strmap_put(&c->by_id, id_key(p), p);
+	c->pool_bytes += p->append.message.n;
+	enter(c, p, where);
+}
+
+void pool_remove(struct core *c, struct core_pending *p)
+{
+	leave(c, p);
+	strmap_remove(&c->by_id, id_key(p));
+	c->pool_bytes -= p->append.message.n;
+	if (!p->appending)
+		free(p);
+}
+
+struct core_pending *pool_find(struct core *c, const struct hash *id)
+{
+	return strmap_get(&c->by_id, str_of((const char *)id->b, HASH_SIZE));
+}
+
+struct core_pending *pool_find_parked(struct core *c, struct str user, int64_t nonce)
+{
+	char slot[sizeof((struct core_pending *)0)->slot];
+	int n = snprintf(slot, sizeof slot, "%.*s/%lld", STR_ARG(user), (long long)nonce);
+	return strmap_get(&c->parked_slots, str_of(slot, (size_t)n));
+}
+
+static bool believe(void *ctx, struct chain_place at, const struct ed25519_signature *s, const struct ed25519_public *key, const struct hash *digest)
+{
+	(void)ctx;
+	(void)at;
+	(void)s;
+	(void)key;
+	(void)digest;
+	return true;
+}
+
+enum chain_verdict pool_apply(struct core *c, const struct tx *t, const struct ed25519_signature *s, struct error *err)
+{
+	struct chain_rules rules = c->chain.rules;
+	int64_t now = core_now();
+	rules.verifier = (struct chain_verifier){believe, NULL};
+	return chain_apply(&rules, &c->outlook, t, s, now > c->chain.timestamp ? now : c->chain.timestamp + 1, err);
+}
+
+void pool_parse(const struct core *c, const struct core_pending *p, struct arena *arena, struct tx *out)
+{
+	struct error err;
+	bool fine = tx_parse(p->append.message, c->chain.rules.params.max_transaction_bytes, arena, out, &err);
+	invariant(fine);
+}
+
+/* Applies one that is, or becomes, ready. What is refused now stays in the queue: its block says so, and writes down why. */
+static enum chain_verdict apply_pending(struct core *c, const struct core_pending *p)
+{
+	struct arena arena;
+	struct tx t;
+	struct error err;
+	arena_init(&arena);
+	pool_parse(c, p, &arena, &t);
+	enum chain_verdict v = pool_apply(c, &t, &p->append.signature, &err);
+	arena_free(&arena);
+	return v;
+}
+
+void pool_promote(struct core *c, struct str user)
+{
+	int64_t nonce;
+	struct core_pending *p;
+	while (core_last_nonce(c, &c->outlook, user, &nonce) && (p = pool_find_parked(c, user, nonce + 1))) {
+		leave(c, p);
+		enter(c, p, PENDING_READY);
+		if (apply_pending(c, p) != CHAIN_APPLIED)
+			break;
+	}
+}
+
+bool pool_park(struct core *c, struct core_pending *p)
+{
+	if (pool_find_parked(c, p->from, p->nonce))
+		return false;
+	leave(c, p);
+	enter(c, p, PENDING_PARKED);
+	return true;
+}
+
+void pool_rebuild(struct core *c)
+{
+	chain_view_reset(&c->outlook);
+	for (const struct core_pending *p = c->ready.first; p; p = p->next)
+		(void)!apply_pending(c, p);
+	/* Whoever's turn has come meanwhile. Promoting takes others out of the list too, so the users are gathered first. */
+	char(*users)[USER_ID_LEN] = xcalloc(c->parked.count + 1, sizeof *users);
+	size_t n = 0;
+	for (const struct core_pending *p = c->parked.first; p; p = p->next)
+		memcpy(users[n++], p->user, USER_ID_LEN);
+	for (size_t i = 0; i < n; i++)
+		pool_promote(c, str_of(users[i], USER_ID_LEN));
+	free(users);
+}
+
+void pool_free_all(struct core *c)
+{
+	while (c->ready.first)
+		pool_remove(c, c->ready.first);
+	while (c->parked.first)
+		pool_remove(c, c->parked.first);
+	strmap_free(&c->by_id);
+	strmap_free(&c->parked_slots);
+	free(c->refused);
+}
+
+/* ---- Refusals on record ---- */
+
+static uint64_t refused_key(const struct hash *id)
+{
+	uint64_t v;
+	memcpy(&v, id->b, sizeof v);
+	return v ? v : 1; /* 0 is a free place */
+}
+
+static void refused_place(uint64_t *set, size_t cap, uint64_t v)
+{
+	size_t at = v & (cap - 1);
+	while (set[at] && set[at] != v)
+		at = (at + 1) & (cap - 1);
+	set[at] = v;
+}
+
+void refused_note(struct core *c, const struct hash *id)
+{
+	if (2 * (c->refused_count + 1) > c->refused_cap) {
+		size_t cap = c->refused_cap ? 2 * c->refused_cap : 1024;
+		uint64_t *set = xcalloc(cap, sizeof *set);
+		for (size_t i = 0; i < c->refused_cap; i++)
+			if (c->refused[i])
+				refused_place(set, cap, c->refused[i]);
+		free(c->refused);
+		c->refused = set;
+		c->refused_cap = cap;
+	}
+	refused_place(c->refused, c->refused_cap, refused_key(id));
+	c->refused_count++;
+}
+
+bool refused_perhaps(const struct core *c, const struct hash *id)
+{
+	uint64_t v = refused_key(id);
+	if (c->refused_cap == 0)
+		return c->l->config.role == LEDGER_FRONT; /* another process writes them */
+	for (size_t at = v & (c->refused_cap - 1); c->refused[at]; at = (at + 1) & (c->refused_cap - 1))
+		if (c->refused[at] == v)
+			return true;
+	return c->l->config.role == LEDGER_FRONT;
+}

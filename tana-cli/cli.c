@@ -34,20 +34,24 @@ int cli_run(struct invocation *in, cli_command *work)
 	if (chain_valid(&c, &err) && work(&c, &err)) {
 		status = c.status;
 	} else {
-		if (err.code == ERR_UNREACHABLE && !err.hint[0])
+		if (err.code == ERR_UNREACHABLE && !err.hint[0] && c.ledger && !c.mesh)
+			error_hint(&err, "start a network here: tana start --dev; or say where its ledger is: --ledger-url URL, TANA_LEDGER_URL");
+		else if (err.code == ERR_UNREACHABLE && !err.hint[0])
 			error_hint(&err, "start a network here: tana start --dev; or say where it is: --mesh-url URL, MESH_URL");
 		status = program_fail(in, &err);
 		if (c.status != EXIT_DONE)
 			status = c.status;
 	}
 	mesh_client_free(c.mesh);
+	ledger_client_free(c.ledger);
+	strmap_free(&c.labels);
 	arena_free(&c.arena);
 	return status;
 }
 
 const char *cli_chain(const struct cli *c)
 {
-	return option_text(c->in, "chain");
+	return c->chain ? c->chain : option_text(c->in, "chain");
 }
 
 const char *cli_mesh_url(struct cli *c, const char **origin)

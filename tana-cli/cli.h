@@ -3,15 +3,20 @@
 #define TANA_CLI_CLI_H
 
 #include "base/arena.h"
+#include "base/strmap.h"
+#include "client/ledger_client.h"
 #include "client/mesh_client.h"
 #include "daemon/command.h"
 
 struct cli {
 	struct invocation *in;
 	struct arena arena; /* lives as long as the command */
+	const char *chain;  /* instead of --chain, where an argument names it; NULL */
 	bool json, quiet, yes;
 	int status;               /* what a command that succeeded exits with: EXIT_DONE, or EXIT_UNHEALTHY ... */
-	struct mesh_client *mesh; /* opened by cli_mesh */
+	struct mesh_client *mesh;     /* opened by cli_mesh */
+	struct ledger_client *ledger; /* opened by ledger_open */
+	struct strmap labels;         /* user ids and what they are called: user_label's */
 };
 
 /* A command's work. false: *err is printed, and decides the exit status; true: c->status does. */

@@ -9,6 +9,8 @@ const struct option_row tana_options[] = {
 	 .doc = "The mesh coordinator. Not set anywhere: the one tana start runs, else the default."},
 	{.name = "t4-url", .type = OPTION_TEXT, .value = "URL", .fallback = "http://127.0.0.1:8180", .env = "T4_URL",
 	 .doc = "The content store. Not set anywhere: the one tana start runs, else the default."},
+	{.name = "ledger-url", .type = OPTION_TEXT, .value = "URL", .fallback = "http://127.0.0.1:8080", .env = "TANA_LEDGER_URL",
+	 .doc = "The ledger. Not set anywhere: the one tana start runs, else the default."},
 	{.name = "network", .type = OPTION_TEXT, .value = "NAME",
 	 .doc = "The network that signatures are for. Not set: what the coordinator says."},
 	{.name = "chain", .type = OPTION_TEXT, .value = "NAME", .fallback = "local",
@@ -246,6 +248,8 @@ static const struct option_row token_inspect_options[] = {
 	END_OPTIONS,
 };
 
+#include "commands_ledger.h"
+
 const struct command tana_commands[] = {
 	{.path = "start", .options = start_options, .run = cmd_start, .summary = "Start a network on this machine.",
 	 .doc = "Starts each service, waits until it is ready, then starts the next. When one fails, the last lines of its log "
@@ -415,6 +419,8 @@ const struct command tana_commands[] = {
 	{.path = "new user", .args = user_args, .options = new_user_options, .run = cmd_new_user,
 	 .summary = "Make a user: a name and a key.",
 	 .doc = "--json: {username, displayName, publicKey, keyFile}.", .example = "tana new user @alice --display-name \"Alice\""},
+
+#include "commands_ledger.def"
 
 	{.path = "config show", .options = config_show_options, .run = cmd_config_show, .summary = "What is set.",
 	 .doc = "--json: {\"settings\":[{name, value, origin}]}.", .example = "tana config show --origin"},

@@ -57,6 +57,47 @@ int cmd_new_user(struct invocation *in);
 int cmd_config_show(struct invocation *in);
 int cmd_config_check(struct invocation *in);
 
+/* cmd_new.c, cmd_user.c, cmd_money.c, cmd_tx.c, cmd_block.c, cmd_govern.c */
+int cmd_new_chain(struct invocation *in);
+int cmd_new_genesis(struct invocation *in);
+int cmd_user_create(struct invocation *in);
+int cmd_user_show(struct invocation *in);
+int cmd_user_list(struct invocation *in);
+int cmd_user_update(struct invocation *in);
+int cmd_user_rotate_key(struct invocation *in);
+int cmd_balance(struct invocation *in);
+int cmd_transfer(struct invocation *in);
+int cmd_deposit(struct invocation *in);
+int cmd_withdraw(struct invocation *in);
+int cmd_requests(struct invocation *in);
+int cmd_confirm(struct invocation *in);
+int cmd_refuse(struct invocation *in);
+int cmd_adjust(struct invocation *in);
+int cmd_supply(struct invocation *in);
+int cmd_stake(struct invocation *in);
+int cmd_unstake(struct invocation *in);
+int cmd_tx_show(struct invocation *in);
+int cmd_tx_list(struct invocation *in);
+int cmd_tx_submit(struct invocation *in);
+int cmd_tx_watch(struct invocation *in);
+int cmd_block_list(struct invocation *in);
+int cmd_block_show(struct invocation *in);
+int cmd_block_produce(struct invocation *in);
+int cmd_block_watch(struct invocation *in);
+int cmd_currency_create(struct invocation *in);
+int cmd_currency_list(struct invocation *in);
+int cmd_validator_list(struct invocation *in);
+int cmd_validator_update(struct invocation *in);
+int cmd_role(struct invocation *in);
+
+/* cmd_content_publish.c, cmd_verify.c, cmd_proof.c */
+int cmd_content_publish(struct invocation *in);
+int cmd_content_retract(struct invocation *in);
+int cmd_content_references(struct invocation *in);
+int cmd_verify(struct invocation *in);
+int cmd_proof_get(struct invocation *in);
+int cmd_proof_verify(struct invocation *in);
+
 /* cmd_content.c, cmd_content_sync.c, cmd_token.c */
 int cmd_content_put(struct invocation *in);
 int cmd_content_get(struct invocation *in);

@@ -206,41 +206,71 @@ bool process_wait_gone(const char *lock_path, int64_t timeout_ms)
 	return true;
 }
 
-bool process_capture(const char *const *argv, size_t max, struct buf *out, int *status, struct error *err)
+struct running {
+	const char *const *argv;
+	const char *const *environment; /* NULL: ours */
+	bool quiet;                     /* its errors are thrown away, and it reads nothing */
+};
+
+/* In the child: only async-signal-safe calls. */
+static void become_program(const struct running *r, char **environment, int output, int report)
 {
-	int report[2], output[2];
+	int null = r->quiet ? open("/dev/null", O_RDWR) : -1;
+	bool ready = (output < 0 || dup2(output, STDOUT_FILENO) >= 0) &&
+		     (!r->quiet || (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDERR_FILENO) >= 0));
+	if (environment)
+		environ = environment;
+	if (ready)
+		execvp(r->argv[0], (char *const *)(uintptr_t)r->argv);
+	int why = errno;
+	_exit(write(report, &why, sizeof why) < 0 ? 126 : 127);
+}
+
+static bool run_program(const struct running *r, size_t max, struct buf *out, int *status, struct error *err)
+{
+	int report[2], output[2] = {-1, -1};
 	if (pipe2(report, O_CLOEXEC) != 0)
 		return error_errno(err, ERR_IO, errno, "cannot make a pipe");
-	if (pipe2(output, O_CLOEXEC) != 0) {
+	if (out && pipe2(output, O_CLOEXEC) != 0) {
 		error_errno(err, ERR_IO, errno, "cannot make a pipe");
 		close(report[0]);
 		close(report[1]);
 		return false;
 	}
+	char **environment = r->environment ? merged_environment(r->environment) : NULL;
+	fflush(stdout);
 	pid_t pid = fork();
-	if (pid == 0) {
-		int null = open("/dev/null", O_RDWR), why;
-		if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(output[1], STDOUT_FILENO) >= 0 && dup2(null, STDERR_FILENO) >= 0)
-			execvp(argv[0], (char *const *)(uintptr_t)argv);
-		why = errno;
-		_exit(write(report[1], &why, sizeof why) < 0 ? 126 : 127);
-	}
+	if (pid == 0)
+		become_program(r, environment, output[1], report[1]);
 	int why = pid < 0 ? errno : 0;
 	close(report[1]);
-	close(output[1]);
+	if (out)
+		close(output[1]);
 	if (pid > 0)
 		why = exec_result(report[0]);
 	char block[4096];
 	ssize_t n;
-	size_t start = out->len;
-	while (pid > 0 && ((n = read(output[0], block, sizeof block)) > 0 || (n < 0 && errno == EINTR)))
+	size_t start = out ? out->len : 0;
+	while (out && pid > 0 && ((n = read(output[0], block, sizeof block)) > 0 || (n < 0 && errno == EINTR)))
 		if (n > 0 && out->len - start <= max)
 			buf_put(out, block, (size_t)n);
 	close(report[0]);
-	close(output[0]);
+	if (out)
+		close(output[0]);
+	free(environment);
 	while (pid > 0 && waitpid(pid, status, 0) < 0 && errno == EINTR)
 		continue;
 	if (why)
-		return error_errno(err, why == ENOENT ? ERR_NOT_FOUND : ERR_IO, why, "cannot run %s", argv[0]);
-	return out->len - start <= max || error_set(err, ERR_TOO_LARGE, "%s printed more than %zu bytes.", argv[0], max);
+		return error_errno(err, why == ENOENT ? ERR_NOT_FOUND : ERR_IO, why, "cannot run %s", r->argv[0]);
+	return !out || out->len - start <= max || error_set(err, ERR_TOO_LARGE, "%s printed more than %zu bytes.", r->argv[0], max);
+}
+
+bool process_capture(const char *const *argv, size_t max, struct buf *out, int *status, struct error *err)
+{
+	return run_program(&(struct running){.argv = argv, .quiet = true}, max, out, status, err);
+}
+
+bool process_run(const char *const *argv, const char *const *environment, size_t max, struct buf *out, int *status, struct error *err)
+{
+	return run_program(&(struct running){.argv = argv, .environment = environment}, max, out, status, err);
 }

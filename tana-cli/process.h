@@ -39,5 +39,7 @@ bool process_wait_gone(const char *lock_path, int64_t timeout_ms);
 /* Runs a program found in PATH to its end and appends what it printed, at most `max` bytes (ERR_TOO_LARGE). Its errors are thrown away. *status
  * as from waitpid. ERR_NOT_FOUND: no such program. */
 MUST_CHECK bool process_capture(const char *const *argv, size_t max, struct buf *out, int *status, struct error *err);
+/* The same, but its errors stay ours; environment as above. out NULL: what it prints stays ours too. */
+MUST_CHECK bool process_run(const char *const *argv, const char *const *environment, size_t max, struct buf *out, int *status, struct error *err);
 
 #endif

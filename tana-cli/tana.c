@@ -17,9 +17,10 @@
 static const struct program tana = {
 	.name = "tana",
 	.section = "",
-	.summary = "Validator networks: who is in them, and running one.",
+	.summary = "Validator networks: who is in them, what their ledger says, and running one.",
 	.doc = "tana starts a network on this machine, registers nodes with it, lets sovereign keys admit them, and checks "
-		"what the coordinator says.\n\n"
+		"what the coordinator says. It signs transactions with users' keys, hands them to a ledger, shows what is on the "
+		"chain, and checks proofs without asking anybody.\n\n"
 		"Options come from flags, the environment (TANA_CHAIN, MESH_URL ...), ~/.config/tana/chains/<chain>.json and "
 		"~/.config/tana/config.json (names in camelCase: {\"meshUrl\": \"http://...\"}), /etc/tana/tana.conf, in this "
 		"order.\n\n"
@@ -31,7 +32,9 @@ static const struct program tana = {
 	.options = tana_options,
 	.commands = tana_commands,
 	.default_config = "/etc/tana/tana.conf",
-	.groups = "mesh=Who is in the network\ncontent=Files by their hash\ntoken=Service auth tokens\nkeys=Your keys\nnew=New things\nconfig=What is set\n",
+	.groups = "mesh=Who is in the network\nuser=Who is on the chain\ntx=Transactions\nblock=Blocks\ncurrency=The chain's currencies\n"
+		  "validator=Who makes blocks\nproof=What can be shown to others\ncontent=Files by their hash\n"
+		  "token=Service auth tokens\nkeys=Your keys\nnew=New things\nconfig=What is set\n",
 	.user_file = user_file_offer,
 	.complete = user_complete,
 };

@@ -10,10 +10,12 @@
 enum { CONFIG_MAX = 256 * 1024, COMPLETE_TIMEOUT_MS = 1000 /* somebody pressed Tab */ };
 
 struct settings {
-	struct str mesh_url, network, chain, timeout;
+	struct str mesh_url, ledger_url, t4_url, network, chain, timeout;
 };
 static const struct json_field settings_rows[] = {
 	F_TEXT(struct settings, mesh_url, "meshUrl", 0, 0, "The coordinator's address."),
+	F_TEXT(struct settings, ledger_url, "ledgerUrl", 0, 0, "The ledger's address."),
+	F_TEXT(struct settings, t4_url, "t4Url", 0, 0, "The content store's address."),
 	F_TEXT(struct settings, network, "network", 0, 0, "The network."),
 	F_TEXT(struct settings, chain, "chain", 0, 0, "The chain meant when none is named."),
 	F_TEXT(struct settings, timeout, "timeout", 0, 0, "How long to wait for an answer."),
@@ -39,7 +41,8 @@ static bool offer(struct invocation *in, const char *name, struct str value, con
 
 static bool offer_all(struct invocation *in, const struct settings *s, const char *path, struct error *err)
 {
-	return offer(in, "mesh-url", s->mesh_url, path, err) && offer(in, "network", s->network, path, err) &&
+	return offer(in, "mesh-url", s->mesh_url, path, err) && offer(in, "ledger-url", s->ledger_url, path, err) &&
+	       offer(in, "t4-url", s->t4_url, path, err) && offer(in, "network", s->network, path, err) &&
 	       offer(in, "timeout", s->timeout, path, err);
 }
 
@@ -81,6 +84,14 @@ static void complete_keys(struct cli *c, struct buf *out)
 			buf_printf(out, "%.*s\n", STR_ARG(printable(&c->arena, keys.items[i].name)));
 }
 
+static void complete_users(struct cli *c, struct buf *out)
+{
+	struct keystore_list keys = keystore_list(c);
+	for (size_t i = 0; i < keys.count; i++)
+		if (strcmp(keys.items[i].kind, "user") == 0)
+			buf_printf(out, "%.*s\n", STR_ARG(printable(&c->arena, keys.items[i].name)));
+}
+
 void user_complete(struct invocation *in, const char *kind, struct buf *out)
 {
 	struct cli c = {.in = in, .quiet = true};
@@ -89,6 +100,8 @@ void user_complete(struct invocation *in, const char *kind, struct buf *out)
 		complete_nodes(&c, out);
 	else if (strcmp(kind, "key") == 0)
 		complete_keys(&c, out);
+	else if (strcmp(kind, "user") == 0)
+		complete_users(&c, out);
 	else if (strcmp(kind, "service") == 0)
 		for (const struct service *s = services; s->name; s++)
 			buf_printf(out, "%s\n", s->name);

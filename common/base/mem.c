@@ -41,6 +41,14 @@ void *xrealloc(void *p, size_t n)
 	return q;
 }
 
+void *xaligned(size_t alignment, size_t n)
+{
+	void *p = aligned_alloc(alignment, n);
+	if (!p)
+		out_of_memory();
+	return p;
+}
+
 char *xstrndup(const char *p, size_t n)
 {
 	if (n == SIZE_MAX)

@@ -12,6 +12,7 @@ struct merkle_tree *merkle_tree_new(void)
 	struct merkle_tree *t = xcalloc(1, sizeof(*t));
 	t->entries.item_size = sizeof(struct merkle_map_entry);
 	t->nodes.item_size = sizeof(struct tree_node);
+	t->hashes.item_size = sizeof(struct hash);
 	return t;
 }
 
@@ -21,6 +22,7 @@ void merkle_tree_free(struct merkle_tree *t)
 		return;
 	tree_pool_clear(&t->entries);
 	tree_pool_clear(&t->nodes);
+	tree_pool_clear(&t->hashes);
 	free(t);
 }
 
@@ -36,7 +38,7 @@ static size_t pool_bytes(const struct tree_pool *p)
 
 size_t merkle_tree_bytes(const struct merkle_tree *t)
 {
-	return sizeof(*t) + pool_bytes(&t->entries) + pool_bytes(&t->nodes);
+	return sizeof(*t) + pool_bytes(&t->entries) + pool_bytes(&t->nodes) + pool_bytes(&t->hashes);
 }
 
 void merkle_tree_root(const struct merkle_tree *t, struct hash *out)
@@ -102,11 +104,14 @@ bool merkle_tree_prove(const struct merkle_tree *t, const struct hash *path, str
 
 /* ---- a batch ---- */
 
+enum { FEW_ITEMS = 64 };
+
 struct batch {
 	struct merkle_tree *t;
 	const struct merkle_tree_change *changes;
 	struct merkle_tree_change *undo;
 	struct tree_item *items; /* the changes by path; their numbers are places in `changes` and `undo` */
+	struct tree_hashing *hashing;
 };
 
 static void note_undo(const struct batch *b, uint32_t number, const struct merkle_map_entry *was)
@@ -131,7 +136,7 @@ static tree_ref insert_entry(const struct batch *b, uint32_t number)
 	note_undo(b, number, NULL);
 	if (!c->present)
 		return 0;
-	uint32_t entry = tree_pool_take(&b->t->entries);
+	uint32_t entry = tree_entry_take(b->t);
 	*tree_entry(b->t, entry) = (struct merkle_map_entry){.path = c->path, .value_hash = c->value_hash};
 	b->t->count++;
 	return entry | TREE_LEAF;
@@ -163,7 +168,7 @@ static tree_ref join(struct merkle_tree *t, unsigned bit, tree_ref left, tree_re
 		return left ? left : right;
 	mark_dirty(t, left);
 	mark_dirty(t, right);
-	tree_ref at = tree_pool_take(&t->nodes);
+	tree_ref at = tree_node_take(t);
 	struct tree_node *n = tree_node(t, at);
 	n->child[0] = left;
 	n->child[1] = right;
@@ -199,6 +204,51 @@ static tree_ref insert(const struct batch *b, size_t from, size_t to)
 }
 
 /*
+ * Goes down to all of a few items at once, only to have what update() and the hashing will touch on its way from memory: one after the other they
+ * would wait for each step.
+ */
+static void fetch(const struct batch *b, tree_ref at, size_t from, size_t to)
+{
+	const struct merkle_tree *t = b->t;
+	tree_ref places[FEW_ITEMS];
+	size_t n = to - from;
+	for (size_t i = 0; i < n; i++)
+		places[i] = at;
+	for (bool moved = tree_is_node(at); moved;) {
+		moved = false;
+		for (size_t i = 0; i < n; i++) {
+			if (!tree_is_node(places[i]))
+				continue;
+			const struct tree_node *node = tree_node(t, places[i]);
+			bool side = tree_path_bit(b->items[from + i].path, node->bit);
+			__builtin_prefetch(tree_hash(t, places[i]), 1);
+			if (tree_is_node(node->child[!side]))
+				__builtin_prefetch(tree_hash(t, node->child[!side]));
+			places[i] = node->child[side];
+			__builtin_prefetch(tree_is_node(places[i]) ? (const void *)tree_node(t, places[i]) : tree_entry(t, places[i]));
+			moved = true;
+		}
+	}
+}
+
+static tree_ref update(const struct batch *b, tree_ref at, unsigned top, size_t from, size_t to, bool *changed);
+
+/*
+ * One side of a node. Where a large batch has come down to few items, what they changed is hashed while it is in the cache. Should it rise later it
+ * is marked anew.
+ */
+static tree_ref update_side(const struct batch *b, tree_ref at, unsigned top, size_t from, size_t to, bool large, bool *changed)
+{
+	bool few_now = large && to - from <= FEW_ITEMS;
+	if (few_now)
+		fetch(b, at, from, to);
+	at = update(b, at, top, from, to, changed);
+	if (few_now)
+		tree_hash_dirty(b->t, b->hashing, at, top);
+	return at;
+}
+
+/*
  * The items from..to at a place whose level is `top`. All agree with its paths in the bits above. Returns what stands there afterwards, sets
  * *changed when its hash may be another.
  */
@@ -231,12 +281,15 @@ static tree_ref update(const struct batch *b, tree_ref at, unsigned top, size_t 
 	}
 	const struct tree_node *n = tree_node(b->t, at);
 	bool below = false;
-	if (tree_is_node(n->child[1]))
+	if (tree_is_node(n->child[1])) {
 		__builtin_prefetch(tree_node(b->t, n->child[1]));
-	if (from == middle && tree_is_node(n->child[0]))
-		__builtin_prefetch(tree_node(b->t, n->child[0]));
-	tree_ref left = update(b, n->child[0], bit + 1, from, middle, &below);
-	tree_ref right = update(b, n->child[1], bit + 1, middle, to, &below);
+		__builtin_prefetch(tree_hash(b->t, n->child[1]));
+	}
+	if (tree_is_node(n->child[0]))
+		__builtin_prefetch(tree_hash(b->t, n->child[0]));
+	bool large = to - from > FEW_ITEMS;
+	tree_ref left = update_side(b, n->child[0], bit + 1, from, middle, large, &below);
+	tree_ref right = update_side(b, n->child[1], bit + 1, middle, to, large, &below);
 	*changed |= below;
 	return below ? rejoin(b->t, at, left, right) : at;
 }
@@ -252,12 +305,15 @@ void merkle_tree_apply(struct merkle_tree *t, const struct merkle_tree_change *c
 		const struct hash *path = &changes[i].path;
 		b.items[i] = (struct tree_item){.head = tree_path_word(path, 0), .path = path, .number = (uint32_t)i};
 	}
-	tree_items_sort(b.items, n);
-	bool changed = false;
-	t->root = update(&b, t->root, 0, 0, n, &changed);
-	free(b.items);
+	tree_items_sort(b.items, n, 0);
 	struct tree_hashing h;
 	tree_hashing_init(&h);
+	b.hashing = &h;
+	bool changed = false;
+	if (n > 1 && n <= FEW_ITEMS)
+		fetch(&b, t->root, 0, n);
+	t->root = update(&b, t->root, 0, 0, n, &changed);
+	free(b.items);
 	tree_hash_dirty(t, &h, t->root, 0);
 	tree_hashing_free(&h);
 }

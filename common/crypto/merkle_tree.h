@@ -2,7 +2,7 @@
  * The sparse Merkle tree over a map (merkle_map.h, docs/protocol.md), kept in memory and updated in place: k changes among n entries cost
  * O(k log n) hashes, each inner node that they touch being hashed once. The root depends on the entries only, never on the order of changes.
  *
- * What is kept are the entries and the n - 1 nodes that have two sides: 108 bytes an entry, in blocks of 2.4 and 1.6 MB that are never moved; what
+ * What is kept are the entries and the n - 1 nodes that have two sides: 108 bytes an entry, in blocks of at most 1 MiB that are never moved; what
  * deleted entries leave is used again. Fewer than 2^31 entries.
  *
  * A tree belongs to one thread at a time. Calls that take a const tree change nothing, so any number of threads may make those while no other

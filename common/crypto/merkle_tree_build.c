@@ -31,7 +31,7 @@ void merkle_tree_load(struct merkle_tree *t, const struct merkle_map_entry *entr
 	t->loading = true;
 	if (n == 0)
 		return;
-	uint32_t first = tree_pool_take_row(&t->entries, n);
+	uint32_t first = tree_entries_take(t, n);
 	for (size_t i = 0; i < n; i++)
 		*tree_entry(t, first + (uint32_t)i) = entries[i];
 	t->count += (uint32_t)n;
@@ -62,7 +62,7 @@ static void build_part(struct build *b, struct part *p, struct tree_item *items,
 		const struct hash *path = &tree_entry(b->t, number)->path;
 		items[i] = (struct tree_item){.head = tree_path_word(path, 0), .path = path, .number = number};
 	}
-	tree_items_sort(items, p->count);
+	tree_items_sort(items, p->count, PART_BITS);
 	uint32_t next = p->first_node;
 	p->root = build_range(b->t, items, 0, p->count, &next);
 	invariant(next == p->first_node + p->count - 1);
@@ -160,7 +160,7 @@ void merkle_tree_build(struct merkle_tree *t, unsigned threads)
 	b->t = t;
 	b->order = xmalloc(t->count * sizeof(*b->order));
 	deal_out(b);
-	uint32_t below = lay_out(b), first = tree_pool_take_row(&t->nodes, t->count - 1);
+	uint32_t below = lay_out(b), first = tree_nodes_take(t, t->count - 1);
 	for (size_t i = 0; i < PARTS; i++)
 		b->parts[i].first_node += first;
 

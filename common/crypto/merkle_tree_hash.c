@@ -48,6 +48,7 @@ static void add_job(struct tree_hashing *h, struct tree_job job)
 	job.next = h->level[job.bit];
 	h->jobs[h->count++] = job;
 	h->level[job.bit] = (uint32_t)h->count;
+	h->deepest = job.bit > h->deepest ? job.bit : h->deepest;
 }
 
 /* The dirty nodes become jobs. */
@@ -83,15 +84,16 @@ static void hash_leaves(struct tree_hashing *h)
 /* The hash of a node at its own bit, from its children; above that, of itself beside an empty side. */
 static struct sha256_pair pair_of(const struct merkle_tree *t, const struct tree_hashing *h, const struct tree_job *job, unsigned level)
 {
-	struct tree_node *n = tree_node(t, job->node);
+	struct hash *own = tree_hash(t, job->node);
 	if (level < job->bit)
-		return tree_path_bit(tree_path_below(t, job->node), level) ? (struct sha256_pair){&n->hash, &empty_subtree, &n->hash}
-									   : (struct sha256_pair){&n->hash, &n->hash, &empty_subtree};
+		return tree_path_bit(tree_path_below(t, job->node), level) ? (struct sha256_pair){own, &empty_subtree, own}
+									   : (struct sha256_pair){own, own, &empty_subtree};
+	const struct tree_node *n = tree_node(t, job->node);
 	const struct hash *side[2];
 	uint32_t leaf = job->leaf;
 	for (int i = 0; i < 2; i++)
-		side[i] = n->child[i] & TREE_LEAF ? &h->leaf_hashes[leaf++] : &tree_node(t, n->child[i])->hash;
-	return (struct sha256_pair){&n->hash, side[0], side[1]};
+		side[i] = n->child[i] & TREE_LEAF ? &h->leaf_hashes[leaf++] : tree_hash(t, n->child[i]);
+	return (struct sha256_pair){own, side[0], side[1]};
 }
 
 /* All jobs of a level; those whose top is further up go on to the next. */
@@ -118,10 +120,10 @@ static void hash_level(struct merkle_tree *t, struct tree_hashing *h, unsigned l
 
 void tree_hash_dirty(struct merkle_tree *t, struct tree_hashing *h, tree_ref at, unsigned top)
 {
-	h->count = h->leaf_count = 0;
+	h->count = h->leaf_count = h->deepest = 0;
 	collect(t, h, at, top);
 	hash_leaves(h);
-	for (unsigned level = MERKLE_MAP_DEPTH; level-- > top;)
+	for (unsigned level = h->deepest + 1U; level-- > top;)
 		if (h->level[level] != 0)
 			hash_level(t, h, level);
 }
@@ -131,7 +133,7 @@ void tree_child_hash(const struct merkle_tree *t, tree_ref at, struct hash *out)
 	if (at & TREE_LEAF)
 		merkle_map_leaf(out, tree_entry(t, at));
 	else
-		*out = tree_node(t, at)->hash;
+		*out = *tree_hash(t, at);
 }
 
 void tree_hash_at(const struct merkle_tree *t, tree_ref at, unsigned level, struct hash *out)

@@ -13,16 +13,16 @@
 typedef uint32_t tree_ref;
 #define TREE_LEAF UINT32_C(0x80000000)
 
+/* The hashes are kept apart: to find a place only these twelve bytes are read, so that the upper levels of a large tree stay in the cache. */
 struct tree_node {
-	struct hash hash;
 	tree_ref child[2]; /* neither is empty; [1] has the paths whose bit is set */
 	uint8_t bit;
 	uint8_t dirty; /* hash is to be made anew; then it is so in all nodes above */
 };
-_Static_assert(sizeof(struct tree_node) == 44, "memory per entry");
+_Static_assert(sizeof(struct tree_node) + sizeof(struct hash) == 44, "memory per entry");
 
 /* Things of one size in blocks, by number from 1. A free one holds the number of the next free one in its first bytes. */
-enum { TREE_BLOCK_BITS = 15, TREE_BLOCK = 1 << TREE_BLOCK_BITS };
+enum { TREE_BLOCK_BITS = 14, TREE_BLOCK = 1 << TREE_BLOCK_BITS, TREE_BLOCK_ALIGNMENT = 64 };
 struct tree_pool {
 	size_t item_size;
 	uint8_t **blocks;
@@ -32,34 +32,38 @@ struct tree_pool {
 };
 
 struct merkle_tree {
-	struct tree_pool entries, nodes;
+	struct tree_pool entries, nodes, hashes; /* a hash has its node's number */
 	tree_ref root;
 	uint32_t count;
 	bool loading;
 };
 
-/* A new thing; its bytes are not set. Fewer than 2^31 can be had (invariant). */
-uint32_t tree_pool_take(struct tree_pool *p);
-/* `n` new ones with numbers in a row; returns the first. */
-uint32_t tree_pool_take_row(struct tree_pool *p, size_t n);
+/* A new entry or node; its bytes are not set. Fewer than 2^31 can be had (invariant). Or `n` new ones with numbers in a row; the first. */
+uint32_t tree_entry_take(struct merkle_tree *t);
+uint32_t tree_entries_take(struct merkle_tree *t, size_t n);
+uint32_t tree_node_take(struct merkle_tree *t);
+uint32_t tree_nodes_take(struct merkle_tree *t, size_t n);
 void tree_pool_put_back(struct tree_pool *p, uint32_t number);
 void tree_pool_clear(struct tree_pool *p);
 
-static inline void *tree_pool_at(const struct tree_pool *p, uint32_t number)
+static inline void *tree_pool_at(const struct tree_pool *p, uint32_t number, size_t size)
 {
-	return p->blocks[number >> TREE_BLOCK_BITS] + (number & (TREE_BLOCK - 1)) * p->item_size;
+	return p->blocks[number >> TREE_BLOCK_BITS] + (number & (TREE_BLOCK - 1)) * size;
 }
 
 static inline struct tree_node *tree_node(const struct merkle_tree *t, tree_ref at)
 {
-	return (struct tree_node *)(void *)(t->nodes.blocks[at >> TREE_BLOCK_BITS] + (at & (TREE_BLOCK - 1)) * sizeof(struct tree_node));
+	return tree_pool_at(&t->nodes, at, sizeof(struct tree_node));
+}
+
+static inline struct hash *tree_hash(const struct merkle_tree *t, tree_ref at)
+{
+	return tree_pool_at(&t->hashes, at, sizeof(struct hash));
 }
 
 static inline struct merkle_map_entry *tree_entry(const struct merkle_tree *t, tree_ref at)
 {
-	uint32_t number = at & ~TREE_LEAF;
-	return (struct merkle_map_entry *)(void *)(t->entries.blocks[number >> TREE_BLOCK_BITS] +
-						   (number & (TREE_BLOCK - 1)) * sizeof(struct merkle_map_entry));
+	return tree_pool_at(&t->entries, at & ~TREE_LEAF, sizeof(struct merkle_map_entry));
 }
 
 static inline bool tree_is_node(tree_ref at)
@@ -106,8 +110,8 @@ struct tree_item {
 	const struct hash *path;
 	uint32_t number; /* the owner's */
 };
-/* Sorts; two items with one path are a mistake (invariant). */
-void tree_items_sort(struct tree_item *items, size_t n);
+/* Sorts items that agree in the bits above `bit`; two with one path are a mistake (invariant). */
+void tree_items_sort(struct tree_item *items, size_t n, unsigned bit);
 /* The first of the sorted items from..to, which agree in the bits above `bit`, that has it set; `to` when none has. */
 size_t tree_items_split(const struct tree_item *items, size_t from, size_t to, unsigned bit);
 
@@ -121,6 +125,7 @@ struct tree_hashing {
 	const struct merkle_map_entry **leaves; /* below the jobs' nodes */
 	struct hash *leaf_hashes;
 	size_t leaf_count, leaf_room;
+	unsigned deepest; /* level of a job */
 	uint32_t level[MERKLE_MAP_DEPTH]; /* the first job of each level, counted from 1; 0: none */
 };
 void tree_hashing_init(struct tree_hashing *h);

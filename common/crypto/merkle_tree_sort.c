@@ -29,18 +29,15 @@ static void sort_few(struct tree_item *items, size_t n)
  */
 static void sort_from_bit(struct tree_item *items, size_t n, unsigned bit)
 {
-	while (n > FEW && bit < 64) {
-		size_t low = 0, high = n;
-		while (low < high)
-			if (items[low].head >> (63 - bit) & 1) {
-				struct tree_item x = items[--high];
-				items[high] = items[low];
-				items[low] = x;
-			} else {
-				low++;
-			}
-		bit++;
-		sort_from_bit(items, low, bit);
+	for (; n > FEW && bit < 64; bit++) {
+		size_t low = 0;
+		for (size_t i = 0; i < n; i++) { /* no branch depends on the bits: half of the guesses would be wrong */
+			struct tree_item x = items[i];
+			items[i] = items[low];
+			items[low] = x;
+			low += !(x.head >> (63 - bit) & 1);
+		}
+		sort_from_bit(items, low, bit + 1);
 		items += low;
 		n -= low;
 	}
@@ -50,9 +47,9 @@ static void sort_from_bit(struct tree_item *items, size_t n, unsigned bit)
 		sort_few(items, n);
 }
 
-void tree_items_sort(struct tree_item *items, size_t n)
+void tree_items_sort(struct tree_item *items, size_t n, unsigned bit)
 {
-	sort_from_bit(items, n, 0);
+	sort_from_bit(items, n, bit);
 	for (size_t i = 1; i < n; i++)
 		invariant(items[i - 1].head != items[i].head || !hash_equal(items[i - 1].path, items[i].path));
 }

@@ -12,7 +12,7 @@
 #include "crypto/merkle_tree.h"
 #include "crypto/sha256_pairs.h"
 
-enum { KEYS_A_ROUND = 6000, ROUNDS = 5, HASHES = 4096, PREFIX_DEPTH = 12 };
+enum { KEYS_A_ROUND = 6000, ROUNDS = 15, HASHES = 4096, PREFIX_DEPTH = 12 };
 
 static const size_t batch_sizes[] = {1, 100, 3000};
 

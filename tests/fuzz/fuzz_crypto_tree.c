@@ -51,7 +51,7 @@ static size_t entries_of(const struct model *m, struct merkle_map_entry *sorted)
 /* Each path at most once; the last word counts. */
 static size_t read_batch(struct input *in, struct model *m, struct merkle_tree_change *out)
 {
-	size_t n = 0, wanted = byte_of(in) % 32;
+	size_t n = 0, wanted = byte_of(in) % 160;
 	int place[PATHS];
 	memset(place, -1, sizeof(place));
 	for (size_t i = 0; i < wanted; i++) {

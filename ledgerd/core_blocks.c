@@ -354,23 +354,17 @@ struct taking {
 static void first_finding(void *ctx, const struct chain_finding *f)
 {
 	struct taking *t = ctx;
-	long long height = f->at.height, index = f->at.index;
-	/* Of a transaction, `found` is the code with which it would have been refused. */
-	if (!t->found && index == CHAIN_PRODUCER)
-		error_set(t->err, ERR_REFUSED, "block %lld: %s: %s", height, chain_test_name(f->test), f->what);
-	else if (!t->found)
-		error_set(t->err, ERR_REFUSED, "block %lld: transaction %lld: %s: %.*s: %s", height, index, chain_test_name(f->test), STR_ARG(f->found), f->what);
+	if (!t->found)
+		error_set(t->err, ERR_REFUSED, "block %lld: %s: %s", (long long)f->at.height, chain_test_name(f->test), f->what);
 	t->found = true;
 }
 
 static void wrong_signature(void *ctx, struct chain_place at)
 {
 	struct taking *t = ctx;
-	long long height = at.height, index = at.index;
-	if (!t->found && index == CHAIN_PRODUCER)
-		error_set(t->err, ERR_REFUSED, "block %lld: %s: the producer's signature is wrong", height, chain_test_name(TEST_PRODUCER_SIGNATURE));
-	else if (!t->found)
-		error_set(t->err, ERR_REFUSED, "block %lld: transaction %lld: %s: a signature is wrong", height, index, chain_test_name(TEST_SIGNATURES));
+	if (!t->found)
+		error_set(t->err, ERR_REFUSED, "block %lld: %s", (long long)at.height,
+			  at.index == CHAIN_PRODUCER ? "the producer's signature is wrong" : "a transaction's signature is wrong");
 	t->found = true;
 }
 

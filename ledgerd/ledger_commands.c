@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "chain_memory.h"
@@ -324,4 +325,26 @@ int ledger_command_state(struct invocation *in)
 		db_pool_release(l.pool, c);
 	}
 	return end(&l, in, ok, &err);
+}
+
+/* ---- Documents ---- */
+
+int ledger_command_openapi(struct invocation *in)
+{
+	(void)in;
+	struct buf out = {0};
+	http_openapi_write(&out, "ledger", LEDGER_DESCRIPTION, ledger_routes, ledger_route_count);
+	fwrite(out.data, 1, out.len, stdout);
+	buf_free(&out);
+	return EXIT_DONE;
+}
+
+int ledger_command_api_doc(struct invocation *in)
+{
+	(void)in;
+	struct buf out = {0};
+	http_markdown_write(&out, "ledger", LEDGER_DESCRIPTION, ledger_routes, ledger_route_count);
+	fwrite(out.data, 1, out.len, stdout);
+	buf_free(&out);
+	return EXIT_DONE;
 }

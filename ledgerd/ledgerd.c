@@ -13,6 +13,7 @@
  * and everything about it goes into the database in one transaction (core_blocks.c). An observer (follower.c) pulls blocks from another
  * ledgerd instead and checks every one. Background jobs (ledger_jobs.c) send heartbeats and fetch content. Read core.h first.
  */
+#include "api.h"
 #include "core.h"
 #include "daemon/daemon.h"
 #include "ledger_commands.h"
@@ -21,8 +22,7 @@
 static bool ledger_start(void *state, const struct invocation *in, struct http_options *http, struct error *err)
 {
 	struct ledger *l = state;
-	(void)http;
-	if (!ledger_configure(l, in, err) || !ledger_open(l, err))
+	if (!ledger_configure(l, in, err) || !ledger_open(l, err) || !api_start(l, http, err))
 		return false;
 	if (l->config.role == LEDGER_PRODUCER) {
 		struct db_lock *lock = producer_claim(l, err);
@@ -41,12 +41,14 @@ static void ledger_quiesce(void *state)
 	producer_stop(l->producer);
 	l->producer = NULL;
 	core_settle(l->core);
+	api_quiesce(l);
 }
 
 static void ledger_stop(void *state)
 {
 	struct ledger *l = state;
 	ledger_quiesce(l);
+	api_stop(l);
 	ledger_close(l);
 }
 
@@ -136,6 +138,8 @@ static const struct command commands[] = {
 	{.path = "state", .options = state_options, .run = ledger_command_state, .summary = "Print the state after a block, computed from the blocks",
 	 .doc = "One line an entry, {\"key\":..,\"value\":..}, in the order of the keys. Signatures are not checked again: see verify.",
 	 .example = "ledgerd state --at 1000"},
+	{.path = "openapi", .run = ledger_command_openapi, .summary = "Print the OpenAPI document of the HTTP interface"},
+	{.path = "api-doc", .run = ledger_command_api_doc, .summary = "Print the reference of the HTTP interface as Markdown"},
 	{.path = NULL},
 };
 static const char *const defaults[] = {"listen", "127.0.0.1:8080", NULL};

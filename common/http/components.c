@@ -67,6 +67,8 @@ const char *http_access_text(enum http_access a)
 		return "node-signed";
 	case ACCESS_SOVEREIGN_SIGNED:
 		return "sovereign-signed";
+	case ACCESS_USER_SIGNED:
+		return "user-signed";
 	case ACCESS_TOKEN:
 		return "token";
 	case ACCESS_CLIENT:

@@ -33,7 +33,7 @@ typedef struct http_reply *http_handler(struct http_request *r);
 
 enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_DELETE }; /* HEAD is answered by GET's handler */
 /* Who may call, for documents; who really may is decided where signatures are checked. */
-enum http_access { ACCESS_ANYONE, ACCESS_NODE_SIGNED, ACCESS_SOVEREIGN_SIGNED, ACCESS_TOKEN, ACCESS_CLIENT /* an OAuth client */ };
+enum http_access { ACCESS_ANYONE, ACCESS_NODE_SIGNED, ACCESS_SOVEREIGN_SIGNED, ACCESS_USER_SIGNED, ACCESS_TOKEN, ACCESS_CLIENT /* an OAuth client */ };
 enum http_flags {
 	HTTP_WRITE = 1,        /* counts against the write rate limit */
 	HTTP_STREAM = 2,       /* answers Server-Sent Events */

@@ -16,7 +16,7 @@ from test_ledger_faults import Load, ready, reconnect, rich
 def pair(ledger_factory, redis):
     """(producer, front end) on one database and one Redis."""
     producer = ledger_factory(redis=redis, interval=30)
-    front = ledger_factory("--produce=no", redis=redis, db_url=producer.db_url, genesis=producer.genesis, sovereign=producer.sovereign, key=producer.key)
+    front = ledger_factory("--front", redis=redis, db_url=producer.db_url, genesis=producer.genesis, sovereign=producer.sovereign, key=producer.key)
     return producer, front
 
 

@@ -10,7 +10,7 @@ from . import oracle
 from .client import Client, eventually
 from .daemon import PATIENCE, Daemon, binary, run
 from .ledger_chain import read_chain
-from .ledger_forms import Transaction, read_canonical
+from .ledger_forms import Transaction
 from .ledger_wallet import CHAIN, Wallet, make_genesis
 from .mesh import documents
 from .schema import Document
@@ -32,15 +32,6 @@ def write_key(path, key, node_id=None):
 def body_of(transaction):
     """The body of POST /transactions, the message's bytes untouched."""
     return b'{"message":' + transaction.message + b',"signature":' + json.dumps(transaction.signature).encode() + b"}"
-
-
-def state_of(text):
-    """{key: value} of what `ledgerd state` prints: a canonical line an entry, in the order of the keys."""
-    lines = [read_canonical(line.encode()) for line in text.splitlines()]
-    assert all(set(x) == {"key", "value"} for x in lines)
-    keys = [x["key"] for x in lines]
-    assert keys == sorted(set(keys))
-    return {x["key"]: x["value"] for x in lines}
 
 
 class Ledgerd:
@@ -216,10 +207,10 @@ class Ledgerd:
         return read_chain(self.export(), **kw)
 
     def state(self, height=None):
-        """{key: value}, by `ledgerd state`."""
+        """{key: canonical value as text}, by `ledgerd state`."""
         done = self.run("state", *([] if height is None else ["--at", str(height)]))
         assert done.returncode == 0, f"state: exit {done.returncode}\n{done.stderr}"
-        return state_of(done.stdout)
+        return oracle.parse_strict(done.stdout)
 
     def verify(self, *args, status=0):
         """The JSON objects of `ledgerd verify`, the summary last."""
@@ -239,4 +230,4 @@ def path(*parts):
     return "/" + "/".join(urllib.parse.quote(str(p), safe="") for p in parts)
 
 
-__all__ = ["CHAIN", "VALIDATOR", "Ledgerd", "Transaction", "Wallet", "body_of", "make_genesis", "path", "state_of", "write_key"]
+__all__ = ["CHAIN", "VALIDATOR", "Ledgerd", "Transaction", "Wallet", "body_of", "make_genesis", "path", "write_key"]

@@ -38,7 +38,7 @@ void chain_memory_put(struct chain_memory *m, struct str key, struct str value)
 	char *text = (char *)(e + 1);
 	memcpy(text, key.p, key.n);
 	memcpy(text + key.n, value.p, value.n);
-	*e = (struct memory_entry){str_of(text, key.n), str_of(text + key.n, value.n), false};
+	*e = (struct memory_entry){str_of(text, key.n), str_of(text + key.n, value.n), 0};
 	strmap_put(&m->entries, e->key, e); /* its key takes the place of the old one's */
 	free(old);
 	m->bytes += key.n + value.n;

@@ -10,7 +10,7 @@ struct chain_memory {
 };
 struct memory_entry {
 	struct str key, value;
-	bool seen; /* the owner's */
+	unsigned char marks; /* the owner's */
 };
 /* Zeroed is empty. */
 void chain_memory_free(struct chain_memory *m);

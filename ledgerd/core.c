@@ -97,29 +97,79 @@ static bool stand_at_tip(struct core *c, struct db_conn *conn, struct error *err
 	return ok;
 }
 
-/* Hashes, links and producers' signatures of the last blocks, transactions' signatures by the keys that they themselves cannot tell: form and roots only. */
+/* The set of validators before a block, from the one after it: its changes taken back. Sorted by id, in the arena. */
+static void take_back_validators(const struct block *b, struct arena *arena, struct validator **set, size_t *count)
+{
+	struct canonical_cursor c;
+	struct str item, key, before, id;
+	if (!canonical_check(b->changes) || !canonical_enter_array(b->changes, &c))
+		return;
+	while (canonical_next_item(&c, &item)) {
+		if (!canonical_find(item, "key", &key) || !canonical_read_plain(key, &key) || !str_starts(key, "validator:") ||
+		    !canonical_find(item, "before", &before))
+			continue;
+		id = str_of(key.p + strlen("validator:"), key.n - strlen("validator:"));
+		struct validator *other = arena_zalloc(arena, *count + 1, sizeof *other), was;
+		bool there = validator_read(before, &was), placed = !there;
+		size_t n = 0;
+		for (size_t i = 0; i < *count; i++) {
+			int order = str_compare((*set)[i].id, id);
+			if (order >= 0 && !placed) {
+				other[n++] = was;
+				placed = true;
+			}
+			if (order != 0)
+				other[n++] = (*set)[i];
+		}
+		if (!placed)
+			other[n++] = was;
+		*set = other;
+		*count = n;
+	}
+}
+
+static bool signed_by_one(const struct block *b, const struct chain_decoded *d, const struct validator *set, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct ed25519_public key;
+		struct error why;
+		if (str_equal(set[i].id, d->header.producer))
+			return b->has_signature && ed25519_public_from_text(set[i].public_key, KEY_WRITTEN, &key, &why) &&
+			       ed25519_verify_bytes(&b->signature, &key, str_of((const char *)d->header_hash.b, HASH_SIZE));
+	}
+	return false;
+}
+
+/* Hash, link, transactions' root and producer's signature of the last blocks. (Whose key a transaction's was at its time only a replay tells.) */
 static bool check_last_blocks(struct core *c, struct db_conn *conn, struct error *err)
 {
+	struct arena arena; /* the validators live through all of them */
 	struct hash expected = c->chain.tip;
+	size_t count = c->chain.rules.validator_count;
 	bool ok = true;
+	arena_init(&arena);
+	struct validator *set = arena_zalloc(&arena, count, sizeof *set);
+	memcpy(set, c->chain.rules.validators, count * sizeof *set);
 	for (int64_t height = c->chain.height, n = 0; ok && height >= 0 && n < LAST_BLOCKS_CHECKED; height--, n++) {
-		struct arena arena;
 		struct block b;
 		struct chain_decoded d;
 		bool found;
-		arena_init(&arena);
 		ok = store_read_block(conn, height, &arena, &b, &found, err) == DB_OK;
-		if (ok) {
-			if (found)
-				chain_decode(&c->chain, &b, &arena, &d);
-			ok = (found && !d.header_bad && !d.tx_bad && hash_equal(&d.header_hash, &expected) && hash_equal(&b.hash, &expected) &&
-			      hash_equal(&d.tx_root, &d.header.tx_root) && d.header.height == height && d.header.tx_count == (int64_t)b.tx_count) ||
-			     error_set(err, ERR_CORRUPT, "block %lld is not what the blocks after it say", (long long)height);
-			if (found)
-				expected = d.header.previous_hash;
+		if (!ok)
+			break;
+		if (found) {
+			chain_decode(&c->chain, &b, &arena, &d);
+			take_back_validators(&b, &arena, &set, &count);
 		}
-		arena_free(&arena);
+		ok = (found && !d.header_bad && !d.tx_bad && hash_equal(&d.header_hash, &expected) && hash_equal(&b.hash, &expected) &&
+		      hash_equal(&d.tx_root, &d.header.tx_root) && d.header.height == height && d.header.tx_count == (int64_t)b.tx_count &&
+		      (height == 0 || signed_by_one(&b, &d, set, count))) ||
+		     error_set(err, ERR_CORRUPT, "block %lld does not match its hash, its signature or the block after it", (long long)height);
+		expected = d.header.previous_hash;
 	}
+	if (!ok && err->code == ERR_CORRUPT)
+		error_hint(err, "ledgerd verify --all says what differs");
+	arena_free(&arena);
 	return ok;
 }
 

@@ -145,6 +145,7 @@ static bool room(struct core *c, size_t bytes, struct error *err)
 		return error_set(err, ERR_SHUTTING_DOWN, "the service is stopping");
 	if (c->problem.code != ERR_COUNT) {
 		*err = c->problem;
+		err->code = ERR_UNAVAILABLE;
 		return false;
 	}
 	if (!c->caught_up)

@@ -24,7 +24,7 @@ bool core_tree_check(struct core *c, struct error *err)
 	struct hash root;
 	bool ok = read_prefixes(c, stored, err);
 	if (ok && (!merkle_tree_root_from_prefixes(stored, STORE_TREE_DEPTH, &root) || !hash_equal(&root, &c->chain.state_root))) {
-		ok = error_set(err, ERR_CORRUPT, "the stored state is not that of block %lld", (long long)c->chain.height);
+		ok = error_set(err, ERR_CORRUPT, "the stored state does not match block %lld", (long long)c->chain.height);
 		error_hint(err, "ledgerd verify --all says what differs; a chain is made anew with ledgerd import");
 	}
 	free(stored);
@@ -57,7 +57,7 @@ static bool compare(const struct merkle_tree *tree, const struct merkle_tree_pre
 	bool ok = true;
 	for (size_t i = 0; ok && i < PREFIXES; i++)
 		if (found[i].kind != stored[i].kind || !hash_equal(&found[i].hash, &stored[i].hash)) {
-			ok = error_set(err, ERR_CORRUPT, "entries of the state are not what the blocks say (among those whose path begins with %03zx)", i);
+			ok = error_set(err, ERR_CORRUPT, "the state does not match the blocks, among the entries whose path begins with %03zx", i);
 			error_hint(err, "ledgerd verify --all names them");
 		}
 	free(found);

@@ -111,6 +111,24 @@ static const struct option_row export_options[] = {
 	{.name = "to", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "Where to; - is standard output. Required."},
 	{.name = NULL},
 };
+static const struct option_row verify_options[] = {
+	LEDGER_ROWS,
+	{.name = "all", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "All blocks, and every row of every table."},
+	{.name = "from", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "HEIGHT", .min = 0, .max = INT64_MAX, .doc = "From this block on."},
+	{.name = "to", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "HEIGHT", .min = 0, .max = INT64_MAX, .doc = "As far as this block. Default: the newest."},
+	{.name = "since-checkpoint", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE",
+	 .doc = "Go on from a checkpoint that an earlier audit signed; the chain must have its block and state."},
+	{.name = "checkpoint-signer", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "KEY", .doc = "Whose checkpoint it must be."},
+	{.name = "checkpoint", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "When nothing is found, write a checkpoint there, signed by --node-key."},
+	{.name = "content", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Also: is all content that the chain refers to in t4 (--t4-url), with its size?"},
+	{.name = "jobs", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .min = 1, .max = 256, .doc = "Threads that check signatures. Default: one a core."},
+	{.name = "json", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "One JSON object a finding, and a summary at the end."},
+	{.name = NULL},
+};
+static const struct argument_row verify_args[] = {
+	{.name = "height", .doc = "One block."},
+	{.name = NULL},
+};
 static const struct option_row state_options[] = {
 	LEDGER_ROWS,
 	{.name = "at", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "HEIGHT", .min = 0, .max = INT64_MAX, .doc = "After this block. Default: the last one."},
@@ -126,6 +144,11 @@ static const struct command commands[] = {
 	 .example = "ledgerd run --genesis genesis.json --node-key node-key.json --validator-id validator-1 --db sqlite:/var/lib/tana/ledger.db"},
 	{.path = "init", .options = ledger_options, .run = ledger_command_init, .summary = "Begin a chain in an empty database",
 	 .example = "ledgerd init --genesis genesis.json --db sqlite:/var/lib/tana/ledger.db"},
+	{.path = "verify", .args = verify_args, .options = verify_options, .run = ledger_command_verify, .summary = "Check chain and database against the signatures",
+	 .doc = "Every block is replayed through the state machine, every signature checked, and every row of every table compared with what that gives; each row that differs is named. "
+		"A serving ledgerd is not disturbed. Blocks before a range are replayed without checking their signatures again. Exit status: 0 valid, 1 something is not, 2 it could not "
+		"be checked.",
+	 .example = "ledgerd verify --all --db sqlite:/var/lib/tana/ledger.db"},
 	{.path = "produce", .options = produce_options, .run = ledger_command_produce, .summary = "Make one block by hand of what waits",
 	 .doc = "For a ledgerd that is not running: two producers on one database are refused.",
 	 .example = "ledgerd produce --validator-id validator-1 --node-key node-key.json"},

@@ -264,33 +264,26 @@ static bool check_block(struct audit_run *a, const struct audit_block *b, struct
 
 /* ---- All of them ---- */
 
-/* The chain must have the block of a checkpoint that was kept. */
-static void check_kept(struct audit_run *a, int64_t newest)
+/* The chain must have the block of a checkpoint that was kept: looked at when the replay stands there, and once at the end. */
+static void check_kept(struct audit_run *a, bool at_end)
 {
 	const struct checkpoint_note *k = a->o->checkpoint;
-	struct audit_finding f = at_row("checkpoint", k ? k->height : 0, -1);
-	char expected[2 * HASH_TEXT_LEN + 2], found[2 * HASH_TEXT_LEN + 2];
-	if (!k || (a->chain.height != k->height && newest >= k->height))
+	char expected[HASH_TEXT_LEN + 1], found[HASH_TEXT_LEN + 1];
+	if (!k || (at_end ? a->chain.height >= k->height : a->chain.height != k->height))
 		return;
-	hash_to_text(&k->hash, expected);
-	f.expected = str_of(expected, HASH_TEXT_LEN);
-	if (newest < k->height) {
-		f.problem = "the chain ends before the block of the checkpoint";
-		audit_report(a, &f);
+	bool same_block = !at_end && hash_equal(&k->hash, &a->chain.tip);
+	if (same_block && hash_equal(&k->state_root, &a->chain.state_root))
 		return;
+	struct audit_finding f = at_row("checkpoint", k->height, -1);
+	hash_to_text(same_block ? &k->state_root : &k->hash, expected);
+	f.expected = str_from(expected);
+	f.problem = "the chain ends before the block of the checkpoint";
+	if (!at_end) {
+		hash_to_text(same_block ? &a->chain.state_root : &a->chain.tip, found);
+		f.found = str_from(found);
+		f.problem = same_block ? "the state after the block is not that of the checkpoint" : "the block is not that of the checkpoint: history was rewritten";
 	}
-	hash_to_text(&a->chain.tip, found);
-	f.found = str_of(found, HASH_TEXT_LEN);
-	if (!hash_equal(&k->hash, &a->chain.tip)) {
-		f.problem = "the block is not that of the checkpoint: history was rewritten";
-		f.column = "hash";
-		audit_report(a, &f);
-	} else if (!hash_equal(&k->state_root, &a->chain.state_root)) {
-		hash_to_text(&k->state_root, expected);
-		hash_to_text(&a->chain.state_root, found);
-		f.problem = "the state after the block is not that of the checkpoint";
-		audit_report(a, &f);
-	}
+	audit_report(a, &f);
 }
 
 /* A row of `blocks` that is not the next one: a hole, or a row that should not be there. False: what follows cannot be judged. */
@@ -346,7 +339,7 @@ static bool replay(struct audit_run *a, struct audit_reader *reader, struct sign
 				break;
 			a->result->blocks += strict;
 			a->result->transactions += strict ? b->row_count : 0;
-			check_kept(a, newest);
+			check_kept(a, false);
 			if (a->o->progress)
 				a->o->progress(a->o->ctx, b->height, newest, a->result->transactions);
 		}
@@ -424,7 +417,8 @@ static bool prepare(struct audit_run *a, struct genesis *genesis, int64_t *newes
 		return false;
 	if (*newest < 0)
 		return error_set(err, ERR_CONFIG, "the database has no blocks");
-	if (a->o->from > *newest || a->o->to > *newest)
+	/* Nothing need have come since a checkpoint. */
+	if ((a->o->from > *newest && !a->o->checkpoint) || a->o->to > *newest)
 		return error_set(err, ERR_UNKNOWN_BLOCK, "there is no block %lld: the newest is %lld",
 				 (long long)(a->o->to > *newest ? a->o->to : a->o->from), (long long)*newest);
 	if (a->o->to >= 0 && a->o->from > a->o->to)
@@ -471,6 +465,7 @@ bool ledger_audit(struct db_conn *c, const struct audit_options *o, struct arena
 		audit_reader_stop(reader, &a.block_rows, &a.tx_rows);
 	if (ok) {
 		signatures_wait(signatures);
+		check_kept(&a, true);
 		tell_wrong(&a);
 		check_supply(&a);
 		if (o->to < 0 || o->to == newest) {

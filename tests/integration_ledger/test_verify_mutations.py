@@ -267,7 +267,9 @@ def test_each_block_signed_by_another_key(bench, original, storage):
     for height in range(1, bench.chain.height + 1):
         copy = rewritten(bench, original, height, lambda h, r: None, oracle.Key("thief"))
         status, findings, _ = bench.verify(f"sqlite:{copy}")
-        assert status == 1 and {(f["check"], f["height"]) for f in findings} == {("producerSignatureValid", height)}, findings
+        # (What is kept for proofs has the block's signature in it.)
+        others = [f for f in findings if f.get("table") != "validator_steps"]
+        assert status == 1 and {(f["check"], f["height"]) for f in others} == {("producerSignatureValid", height)}, findings
 
 
 @pytest.mark.parametrize("field", ["stateRoot", "changesRoot", "txRoot", "previousHash", "validatorsHash", "timestamp", "txCount", "producer", "chainId"])

@@ -18,7 +18,7 @@ class Event:
 class EventStream:
     """Collects events. Use as a context manager; .events grows, .ended turns true when the server closed the stream."""
 
-    def __init__(self, address, path="/events", last_id=None, receive_buffer=None):
+    def __init__(self, address, path="/events", last_id=None, receive_buffer=None, headers=None):
         host, _, port = address.rpartition(":")
         self.events, self.comments, self.ended = [], 0, False
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -29,6 +29,7 @@ class EventStream:
         request = f"GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n"
         if last_id is not None:
             request += f"Last-Event-ID: {last_id}\r\n"
+        request += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         self.socket.sendall((request + "\r\n").encode())
         self.file = self.socket.makefile("rb")
         self.status = int(self.file.readline().split()[1])

@@ -19,7 +19,10 @@ static const struct http_answer revoke_answers[] = {{200, &identity_revoked_mess
 static const struct http_answer tokens_answers[] = {{200, &identity_tokens_message, NULL, "one's own"}, {0}};
 static const struct http_answer user_events_answers[] = {
 	{200, &identity_logins_message, NULL, "the last logins; with `Accept: text/event-stream` a stream of those to come"}, {0}};
-static const struct http_answer page_answers[] = {{200, NULL, html, "the page"}, {303, NULL, NULL, "logged in already: to the return URL"}, {0}};
+static const struct http_answer page_answers[] = {{200, NULL, html, "the page"},
+						  {303, NULL, NULL, "logged in already: to the return URL"},
+						  {400, NULL, html, "the return URL is not allowed: a page that says so"},
+						  {0}};
 static const struct http_answer logout_answers[] = {{200, NULL, html, "logged out"}, {0}};
 static const struct http_answer style_answers[] = {{200, NULL, "text/css", "the style sheet"}, {304, NULL, NULL, "the browser has it"}, {0}};
 static const struct http_answer script_answers[] = {{200, NULL, "text/javascript", "the script"}, {304, NULL, NULL, "the browser has it"}, {0}};

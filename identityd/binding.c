@@ -153,8 +153,7 @@ static struct http_client *take_client(struct binding *b, struct error *err)
 static void give_client(struct binding *b, struct http_client *c, bool answered)
 {
 	pthread_mutex_lock(&b->lock);
-	if (answered)
-		b->seen_ms = clock_mono_ms();
+	b->seen_ms = answered ? clock_mono_ms() : 0;
 	bool kept = b->idle_count < CLIENTS_IDLE_MAX;
 	if (kept)
 		b->idle[b->idle_count++] = c;

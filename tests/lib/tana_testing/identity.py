@@ -1,11 +1,12 @@
 """An identity service as its users know it: starts identityd, plays the phone with PyNaCl alone and the desktop by HTTP, correctly or broken as a test asks for."""
 
+import base64
 import contextlib
 import hashlib
 import hmac
 import http.server
 import json
-import base64
+import socket
 import threading
 import time
 import urllib.parse
@@ -46,6 +47,7 @@ class Ledger:
         self.users, self.asked = {}, []
         self.answers = threading.Event()
         self.answers.set()
+        self.gone = False
         self.broken = None  # (status, body): said to every question
         ledger = self
 
@@ -55,6 +57,10 @@ class Ledger:
             def do_GET(self):
                 ledger.asked.append(self.path)
                 ledger.answers.wait(30)
+                if ledger.gone:
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    self.close_connection = True
+                    return
                 status, body = ledger.broken or ledger.answer(self.path)
                 data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
                 with contextlib.suppress(OSError):
@@ -85,6 +91,7 @@ class Ledger:
         return (200, user) if user else (404, {"error": "no such user", "code": "not_found"})
 
     def finish(self):
+        self.gone = True
         self.answers.set()
         self.server.shutdown()
         self.server.server_close()
@@ -93,9 +100,9 @@ class Ledger:
 class Phone:
     """Whoever holds a key."""
 
-    def __init__(self, username="@alice", user_id=None, key=None):
+    def __init__(self, username=None, user_id=None, key=None):
         self.user_id = user_id or str(uuid.uuid4())
-        self.username = username
+        self.username = username or "@user-" + uuid.uuid4().hex[:12]
         self.key = key or oracle.Key()
 
     def message(self, login, after=None, **more):
@@ -103,14 +110,10 @@ class Phone:
         fields = {"sessionId": login.id, "challenge": login.challenge, "userId": self.user_id, "username": self.username, "timestamp": now(), **more}
         return json.dumps(patched(fields, after))
 
-    def approval(self, login, message=None, after=None, key=None, **more):
-        """The body of an approval; `message` and `after` as tests want them."""
-        message = self.message(login, **more) if message is None else message
-        body = {
-            "userId": self.user_id, "username": self.username, "publicKey": (key or self.key).public,
-            "signature": (key or self.key).sign(message), "message": message,
-        }
-        return patched(body, after)
+    def approval(self, login, message=None, after=None, **more):
+        """The body of an approval; the message as tests want it: given, or with fields changed or added before it is signed."""
+        message = self.message(login, after, **more) if message is None else message
+        return {"userId": self.user_id, "username": self.username, "publicKey": self.key.public, "signature": self.key.sign(message), "message": message}
 
 
 class Login:

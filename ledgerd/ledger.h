@@ -26,6 +26,7 @@ struct ledger_config {
 	const char *db_url;
 	const char *genesis_file;          /* NULL: the database has it */
 	const char *node_key_file;         /* NULL: none */
+	const char *service_key_file;      /* NULL: the node's key signs service tokens too */
 	struct str validator_id;           /* absent: none */
 	enum ledger_role role;
 	const char *redis_url;             /* NULL: the mempool is in the database */
@@ -54,7 +55,8 @@ struct ledger {
 	struct str chain_id;             /* "" until opened */
 	struct genesis genesis;          /* in the arena */
 	bool has_key;
-	struct ed25519_secret node_key;  /* wiped at stop */
+	struct ed25519_secret node_key;  /* signs blocks and heartbeats; wiped at stop */
+	struct ed25519_secret service_key; /* signs service tokens, as mesh knows this ledger by it; wiped at stop */
 	struct core *core;
 	struct producer *producer;       /* NULL: another role */
 	struct follower *follower;

@@ -25,6 +25,7 @@ bool ledger_configure(struct ledger *l, const struct invocation *in, struct erro
 		.db_url = option_text(in, "db"),
 		.genesis_file = option_text(in, "genesis"),
 		.node_key_file = option_text(in, "node-key"),
+		.service_key_file = option_text(in, "service-key"),
 		.validator_id = str_from(option_text(in, "validator-id")),
 		.redis_url = option_text(in, "redis"),
 		.redis_allow_lossy = option_bool(in, "redis-allow-lossy"),
@@ -165,18 +166,27 @@ bool ledger_open_database(struct ledger *l, const struct genesis *given, struct 
 
 /* ---- Keys and the mempool ---- */
 
-static bool open_key(struct ledger *l, struct error *err)
+static bool read_key(struct ledger *l, const char *path, struct ed25519_secret *out, struct error *err)
 {
 	struct keyfile key;
-	if (!l->config.node_key_file)
-		return true;
-	if (!keyfile_read(l->config.node_key_file, NULL, NULL, &l->arena, &key, err))
+	if (!keyfile_read(path, NULL, NULL, &l->arena, &key, err))
 		return false;
 	if (!key.has_secret)
-		return error_set(err, ERR_KEY_FILE, "%s holds no private key that can be read without a passphrase", l->config.node_key_file);
-	l->node_key = key.secret;
-	l->has_key = true;
+		return error_set(err, ERR_KEY_FILE, "%s holds no private key that can be read without a passphrase", path);
+	*out = key.secret;
 	keyfile_wipe(&key);
+	return true;
+}
+
+static bool open_keys(struct ledger *l, struct error *err)
+{
+	const char *service = l->config.service_key_file;
+	if (!l->config.node_key_file)
+		return true;
+	if (!read_key(l, l->config.node_key_file, &l->node_key, err) ||
+	    !read_key(l, service ? service : l->config.node_key_file, &l->service_key, err))
+		return false;
+	l->has_key = true;
 	return true;
 }
 
@@ -196,7 +206,7 @@ static struct mempool_store *open_mempool(struct ledger *l, struct error *err)
 
 bool ledger_open(struct ledger *l, struct error *err)
 {
-	if (!ledger_check_roles(l, err) || !open_key(l, err) || !ledger_open_database(l, NULL, err))
+	if (!ledger_check_roles(l, err) || !open_keys(l, err) || !ledger_open_database(l, NULL, err))
 		return false;
 	struct mempool_store *store = NULL;
 	if (l->config.role != LEDGER_OBSERVER && !(store = open_mempool(l, err)))
@@ -213,5 +223,6 @@ void ledger_close(struct ledger *l)
 		db_pool_close(l->pool);
 	l->pool = NULL;
 	ed25519_secret_wipe(&l->node_key);
+	ed25519_secret_wipe(&l->service_key);
 	arena_free(&l->arena);
 }

@@ -79,7 +79,9 @@ static const char *const verify_choices[] = {"root", "full", NULL};
 #define LEDGER_ROWS                                                                                                            \
 	{.name = "db", .type = OPTION_TEXT, .value = "URL", .fallback = "sqlite:/var/lib/tana/ledger.db", .doc = "The database: sqlite:PATH or postgres://..."}, \
 	{.name = "genesis", .type = OPTION_TEXT, .value = "FILE", .doc = "What the chain begins with; needed for an empty database, and checked otherwise."}, \
-	{.name = "node-key", .type = OPTION_TEXT, .value = "FILE", .doc = "The key that signs blocks, heartbeats and upload grants."}, \
+	{.name = "node-key", .type = OPTION_TEXT, .value = "FILE", .doc = "The node's key: it signs blocks and heartbeats."}, \
+	{.name = "service-key", .type = OPTION_TEXT, .value = "FILE", \
+	 .doc = "The key that mesh knows this node's ledger by: it signs upload grants and other tokens for t4. Default: the node's key."}, \
 	{.name = "validator-id", .type = OPTION_TEXT, .value = "ID", .doc = "The validator that this ledgerd is, as the chain and mesh call it."}, \
 	{.name = "produce", .type = OPTION_BOOL, .fallback = "yes", .doc = "Make blocks. With no (and --redis) only take transactions, for a producer on the same database."}, \
 	{.name = "redis", .type = OPTION_TEXT, .value = "URL", .flags = OPTION_SECRET, .doc = "Keep waiting transactions in Redis, which several ledgerd may share."}, \

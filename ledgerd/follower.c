@@ -316,13 +316,21 @@ struct follower *follower_start(const struct follower_options *o, struct error *
 	return f;
 }
 
-void follower_stop(struct follower *f)
+void follower_quiesce(struct follower *f)
 {
 	if (!f)
 		return;
 	f->stop = 1;
 	worker_stop(f->listener);
 	worker_stop(f->puller);
+	f->listener = f->puller = NULL;
+}
+
+void follower_stop(struct follower *f)
+{
+	if (!f)
+		return;
+	follower_quiesce(f);
 	http_client_free(f->http);
 	http_client_free(f->events_http);
 	pthread_mutex_destroy(&f->lock);

@@ -31,7 +31,9 @@ struct follower_options {
 };
 /* Begins to follow in the background. ERR_CONFIG: no such URL. The genesis lives as long; strings are copied. */
 MUST_CHECK struct follower *follower_start(const struct follower_options *o, struct error *err);
-/* Nothing is asked or handed over afterwards; takes at most a second beyond the block under way. Frees. NULL is allowed. */
+/* Nothing is asked or handed over afterwards; takes at most a second beyond the block under way. Its status can still be asked. NULL is allowed. */
+void follower_quiesce(struct follower *f);
+/* The same, and frees. NULL is allowed. */
 void follower_stop(struct follower *f);
 /* From whom, and how far; texts in the arena. */
 void follower_status(struct follower *f, struct arena *arena, struct ledger_following *out);

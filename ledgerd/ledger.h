@@ -26,7 +26,7 @@ struct ledger_config {
 	const char *db_url;
 	const char *genesis_file;          /* NULL: the database has it */
 	const char *node_key_file;         /* NULL: none */
-	const char *service_key_file;      /* NULL: the node's key signs service tokens too */
+	const char *service_key_file;      /* NULL: the node's key */
 	struct str validator_id;           /* absent: none */
 	enum ledger_role role;
 	const char *redis_url;             /* NULL: the mempool is in the database */
@@ -39,6 +39,9 @@ struct ledger_config {
 	int64_t pool_bytes_max;            /* and bytes of their messages */
 	int64_t cache_bytes;               /* of state entries in memory */
 	int64_t refused_keep_ms;           /* how long a refusal stays readable */
+	int64_t grant_keep_ms;             /* after that what was granted and never published is collected */
+	int64_t heartbeat_interval_ms, content_interval_ms;
+	int64_t content_rate;              /* bytes/s of content sync; 0: no limit */
 	bool verify_full_on_start;
 };
 
@@ -55,8 +58,9 @@ struct ledger {
 	struct str chain_id;             /* "" until opened */
 	struct genesis genesis;          /* in the arena */
 	bool has_key;
+	struct str node_id;              /* of the node key's file, or else the validator's id; absent: neither */
 	struct ed25519_secret node_key;  /* signs blocks and heartbeats; wiped at stop */
-	struct ed25519_secret service_key; /* signs service tokens, as mesh knows this ledger by it; wiped at stop */
+	struct ed25519_secret service_key; /* <node_id>/ledger, as mesh knows it: signs tokens; the node's when there is no other. With has_key */
 	struct core *core;
 	struct producer *producer;       /* NULL: another role */
 	struct follower *follower;

@@ -10,10 +10,11 @@
 #include "ledger.h"
 #include "wire/ledger.h"
 
-/* When the server listens. */
+/* ERR_CONFIG: a URL that is none; ERR_IO. */
 MUST_CHECK struct ledger_jobs *ledger_jobs_start(struct ledger *l, struct error *err);
-/* Ends what is under way within two seconds. NULL is allowed. */
-void ledger_jobs_stop(struct ledger_jobs *j);
+/* Ends what is under way, within a few seconds; what the functions below say stands still. NULL is allowed. */
+void ledger_jobs_quiesce(struct ledger_jobs *j);
+void ledger_jobs_stop(struct ledger_jobs *j); /* and frees; NULL is allowed */
 
 /* For GET /content/sync; texts in the arena. j NULL (not started yet): a job that is not enabled. */
 void ledger_jobs_content(struct ledger_jobs *j, struct arena *arena, struct ledger_content_sync *out);

@@ -39,6 +39,10 @@ bool ledger_configure(struct ledger *l, const struct invocation *in, struct erro
 		.pool_bytes_max = option_int(in, "pool-bytes"),
 		.cache_bytes = option_int(in, "state-cache"),
 		.refused_keep_ms = option_int(in, "refused-keep"),
+		.grant_keep_ms = option_int(in, "grant-keep"),
+		.heartbeat_interval_ms = option_int(in, "heartbeat-interval"),
+		.content_interval_ms = option_int(in, "content-sync-interval"),
+		.content_rate = option_int(in, "content-sync-rate"),
 		.verify_full_on_start = strcmp(option_text(in, "verify-on-start"), "full") == 0,
 	};
 	o->role = o->follow_url ? LEDGER_OBSERVER : option_bool(in, "produce") ? LEDGER_PRODUCER : LEDGER_FRONT;
@@ -166,27 +170,32 @@ bool ledger_open_database(struct ledger *l, const struct genesis *given, struct 
 
 /* ---- Keys and the mempool ---- */
 
-static bool read_key(struct ledger *l, const char *path, struct ed25519_secret *out, struct error *err)
+static bool read_secret(struct ledger *l, const char *path, struct keyfile *out, struct error *err)
 {
-	struct keyfile key;
-	if (!keyfile_read(path, NULL, NULL, &l->arena, &key, err))
+	if (!keyfile_read(path, NULL, NULL, &l->arena, out, err))
 		return false;
-	if (!key.has_secret)
-		return error_set(err, ERR_KEY_FILE, "%s holds no private key that can be read without a passphrase", path);
-	*out = key.secret;
-	keyfile_wipe(&key);
-	return true;
+	return out->has_secret || error_set(err, ERR_KEY_FILE, "%s holds no private key that can be read without a passphrase", path);
 }
 
-static bool open_keys(struct ledger *l, struct error *err)
+static bool open_key(struct ledger *l, struct error *err)
 {
-	const char *service = l->config.service_key_file;
+	struct keyfile key;
+	l->node_id = l->config.validator_id;
 	if (!l->config.node_key_file)
 		return true;
-	if (!read_key(l, l->config.node_key_file, &l->node_key, err) ||
-	    !read_key(l, service ? service : l->config.node_key_file, &l->service_key, err))
+	if (!read_secret(l, l->config.node_key_file, &key, err))
 		return false;
+	l->node_key = l->service_key = key.secret;
 	l->has_key = true;
+	if (str_present(key.node_id))
+		l->node_id = key.node_id;
+	keyfile_wipe(&key);
+	if (!l->config.service_key_file)
+		return true;
+	if (!read_secret(l, l->config.service_key_file, &key, err))
+		return false;
+	l->service_key = key.secret;
+	keyfile_wipe(&key);
 	return true;
 }
 
@@ -206,7 +215,7 @@ static struct mempool_store *open_mempool(struct ledger *l, struct error *err)
 
 bool ledger_open(struct ledger *l, struct error *err)
 {
-	if (!ledger_check_roles(l, err) || !open_keys(l, err) || !ledger_open_database(l, NULL, err))
+	if (!ledger_check_roles(l, err) || !open_key(l, err) || !ledger_open_database(l, NULL, err))
 		return false;
 	struct mempool_store *store = NULL;
 	if (l->config.role != LEDGER_OBSERVER && !(store = open_mempool(l, err)))

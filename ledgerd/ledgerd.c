@@ -16,8 +16,32 @@
 #include "api.h"
 #include "core.h"
 #include "daemon/daemon.h"
+#include "follower.h"
 #include "ledger_commands.h"
+#include "ledger_jobs.h"
 #include "producer.h"
+
+static void followed_tip(void *ctx, struct core_tip *out)
+{
+	core_tip(ctx, out);
+}
+
+static bool followed_take(void *ctx, const struct block *b, struct error *err)
+{
+	return core_take_block(ctx, b, err);
+}
+
+static bool start_following(struct ledger *l, struct error *err)
+{
+	const struct follower_options o = {
+		.url = l->config.follow_url,
+		.genesis = &l->genesis,
+		.chain = {l->core, followed_tip, followed_take},
+		.user_agent = arena_printf(&l->arena, "ledgerd/%s", tana_version()).p,
+	};
+	l->follower = o.url ? follower_start(&o, err) : NULL;
+	return l->follower || !o.url;
+}
 
 static bool ledger_start(void *state, const struct invocation *in, struct http_options *http, struct error *err)
 {
@@ -30,7 +54,7 @@ static bool ledger_start(void *state, const struct invocation *in, struct http_o
 		if (!l->producer)
 			return false;
 	}
-	return core_start(l->core, err);
+	return core_start(l->core, err) && start_following(l, err) && (l->jobs = ledger_jobs_start(l, err)) != NULL;
 }
 
 /* What was taken in is answered; the block under way is finished. */
@@ -40,6 +64,8 @@ static void ledger_quiesce(void *state)
 	core_stop(l->core);
 	producer_stop(l->producer);
 	l->producer = NULL;
+	follower_quiesce(l->follower);
+	ledger_jobs_quiesce(l->jobs);
 	core_settle(l->core);
 	api_quiesce(l);
 }
@@ -48,6 +74,8 @@ static void ledger_stop(void *state)
 {
 	struct ledger *l = state;
 	ledger_quiesce(l);
+	follower_stop(l->follower);
+	ledger_jobs_stop(l->jobs);
 	api_stop(l);
 	ledger_close(l);
 }
@@ -79,9 +107,8 @@ static const char *const verify_choices[] = {"root", "full", NULL};
 #define LEDGER_ROWS                                                                                                            \
 	{.name = "db", .type = OPTION_TEXT, .value = "URL", .fallback = "sqlite:/var/lib/tana/ledger.db", .doc = "The database: sqlite:PATH or postgres://..."}, \
 	{.name = "genesis", .type = OPTION_TEXT, .value = "FILE", .doc = "What the chain begins with; needed for an empty database, and checked otherwise."}, \
-	{.name = "node-key", .type = OPTION_TEXT, .value = "FILE", .doc = "The node's key: it signs blocks and heartbeats."}, \
-	{.name = "service-key", .type = OPTION_TEXT, .value = "FILE", \
-	 .doc = "The key that mesh knows this node's ledger by: it signs upload grants and other tokens for t4. Default: the node's key."}, \
+	{.name = "node-key", .type = OPTION_TEXT, .value = "FILE", .doc = "The key that signs blocks and heartbeats."}, \
+	{.name = "service-key", .type = OPTION_TEXT, .value = "FILE", .doc = "The ledger's service key, as mesh knows it: it signs upload grants and what the local t4 is asked for. Default: the node key."}, \
 	{.name = "validator-id", .type = OPTION_TEXT, .value = "ID", .doc = "The validator that this ledgerd is, as the chain and mesh call it."}, \
 	{.name = "produce", .type = OPTION_BOOL, .fallback = "yes", .doc = "Make blocks. With no (and --redis) only take transactions, for a producer on the same database."}, \
 	{.name = "redis", .type = OPTION_TEXT, .value = "URL", .flags = OPTION_SECRET, .doc = "Keep waiting transactions in Redis, which several ledgerd may share."}, \
@@ -99,6 +126,12 @@ static const char *const verify_choices[] = {"root", "full", NULL};
 	{.name = "state-cache", .type = OPTION_SIZE, .value = "BYTES", .fallback = "128M", .min = 1 << 20, .max = INT64_MAX, .doc = "Memory for entries of the state."}, \
 	{.name = "refused-keep", .type = OPTION_DURATION, .value = "TIME", .fallback = "168h", .min = 1000, .max = INT64_C(3650) * 86400000, \
 	 .doc = "How long it can be asked why a transaction that was taken in was refused later."}, \
+	{.name = "grant-keep", .type = OPTION_DURATION, .value = "TIME", .fallback = "24h", .min = 1000, .max = INT64_C(3650) * 86400000, \
+	 .doc = "Content that was granted and not published in this time is deleted from the local t4."}, \
+	{.name = "heartbeat-interval", .type = OPTION_DURATION, .value = "TIME", .fallback = "2m", .min = 100, .max = INT64_C(86400000), .doc = "Between heartbeats."}, \
+	{.name = "content-sync-interval", .type = OPTION_DURATION, .value = "TIME", .fallback = "10m", .min = 100, .max = INT64_C(30) * 86400000, \
+	 .doc = "Between looks for all content of the chain that the local t4 lacks; new blocks are looked at at once."}, \
+	{.name = "content-sync-rate", .type = OPTION_SIZE, .value = "BYTES/S", .fallback = "32M", .min = 0, .max = INT64_MAX, .doc = "How fast content is fetched; 0: no limit."}, \
 	{.name = "verify-on-start", .type = OPTION_CHOICE, .choices = verify_choices, .fallback = "root", \
 	 .doc = "Serve once the stored root fits the last block, the entries being checked behind (root), or only after that (full)."}
 

@@ -158,7 +158,7 @@ bool chain_make_files(struct cli *c, const struct chain_plan *plan, struct genes
 		hash_to_text(&g->hash, hash);
 		struct chain_file file = {.name = str_from(cli_chain(c)), .chain_id = g->chain_id, .genesis_hash = str_from(hash),
 					  .sovereign = g->sovereign->username, .genesis_file = str_from(path)};
-		ok = chain_file_write(c, &file, err) && file_write_atomic(path, buf_str(&text), 0644, FILE_MUST_NOT_EXIST, err);
+		ok = chain_file_write(c, &file, err) && file_write_atomic(path, buf_str(&text), 0600, FILE_MUST_NOT_EXIST, err);
 	}
 	buf_free(&text);
 	return ok;

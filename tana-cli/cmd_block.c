@@ -158,6 +158,8 @@ static bool produce(struct cli *c, struct error *err)
 	int status;
 	if (!companion_plan(c, "ledger", "produce", &launch, err))
 		return false;
+	if (option_bool(c->in, "empty"))
+		service_argument(&launch, "--empty");
 	if (!process_run(launch.argv, launch.environment, 0, NULL, &status, err))
 		return false;
 	c->status = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;

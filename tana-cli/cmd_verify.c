@@ -10,7 +10,7 @@
 #include "output.h"
 #include "process.h"
 
-enum { OUTPUT_MAX = 64 * 1024 * 1024, SHOWN_MAX = 100 /* findings of one audit that people are shown */, DETAIL_MAX = 400 };
+enum { OUTPUT_MAX = 64 * 1024 * 1024 /* bytes of findings under --json */ };
 
 /* The audits: what each is for, and how the daemons say what they found: 0 valid, 1 or 6 not, anything else not checked. */
 struct audit {
@@ -23,7 +23,7 @@ static const struct audit audits[] = {
 };
 
 struct audit_row {
-	struct str service, what, verdict /* valid, invalid, not checked */, detail;
+	struct str service, what, verdict /* valid, invalid, not checked */, detail /* under --json, or why it was not checked */;
 	int64_t findings;
 	struct json_list lines; /* struct str: what the audit printed, JSON each */
 };
@@ -68,20 +68,18 @@ static void read_lines(struct cli *c, struct str text, struct audit_row *row)
 /* What the ledger's audit is given further. */
 static void put_range(struct cli *c, struct service_launch *l)
 {
-	static const char *const passed[] = {"from", "to", "jobs"};
+	static const char *const passed[] = {"from", "to", "jobs", "since-checkpoint", "checkpoint-signer", "checkpoint"};
 	const char *height = invocation_arg(c->in, "height");
 	bool range = height != NULL;
 	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
 		if (strcmp(option_origin(c->in, passed[i]), "unset") == 0)
 			continue;
-		range = range || strcmp(passed[i], "jobs") != 0;
+		range = range || i < 2;
 		service_argument_pair(l, arena_printf(&c->arena, "--%s", passed[i]).p, option_text(c->in, passed[i]));
 	}
 	if (height)
 		service_argument(l, height);
-	if (option_bool(c->in, "since-checkpoint"))
-		service_argument(l, "--since-checkpoint");
-	else if (!range)
+	if (!range && !option_text(c->in, "since-checkpoint"))
 		service_argument(l, "--all");
 	if (option_bool(c->in, "with-content"))
 		service_argument(l, "--content");
@@ -98,16 +96,19 @@ static void carry_out(struct cli *c, const struct audit *a, struct audit_row *ro
 	bool ok = companion_plan(c, a->service, a->command, &launch, &err);
 	if (ok && strcmp(a->service, "ledger") == 0)
 		put_range(c, &launch);
-	if (ok) {
+	/* For people each audit speaks for itself, as it finds things; under --json its lines are gathered. */
+	if (ok && c->json)
 		service_argument(&launch, "--json");
-		note(c, "Checking %s ...", a->what);
-		ok = process_run(launch.argv, launch.environment, OUTPUT_MAX, &out, &status, &err);
+	if (ok) {
+		say(c, "%s", tinted(&c->arena, TINT_BOLD, arena_printf(&c->arena, "%s: %s", a->service, a->what)));
+		ok = process_run(launch.argv, launch.environment, OUTPUT_MAX, c->json || c->quiet ? &out : NULL, &status, &err);
 	}
 	if (!ok) {
 		row->detail = arena_copy(&c->arena, str_from(err.message));
 	} else {
 		int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-		read_lines(c, buf_str(&out), row);
+		if (c->json)
+			read_lines(c, buf_str(&out), row);
 		if (code == EXIT_DONE)
 			row->verdict = STR_LIT("valid");
 		else if (code == EXIT_FAILED || code == EXIT_UNHEALTHY)
@@ -120,25 +121,15 @@ static void carry_out(struct cli *c, const struct audit *a, struct audit_row *ro
 
 static void print_audits(struct cli *c, const struct audit_row *rows, size_t n)
 {
-	static const struct column columns[] = {{"AUDIT", ALIGN_LEFT}, {"VERDICT", ALIGN_LEFT}, {"FINDINGS", ALIGN_RIGHT}, {"SUMMARY", ALIGN_LEFT}};
+	static const struct column columns[] = {{"AUDIT", ALIGN_LEFT}, {"VERDICT", ALIGN_LEFT}, {"OF", ALIGN_LEFT}};
 	struct table t;
-	for (size_t i = 0; i < n; i++) {
-		const struct str *lines = rows[i].lines.items;
-		for (size_t j = 0; j < rows[i].lines.count && j < SHOWN_MAX; j++)
-			say(c, "%s  %.*s", padded(&c->arena, TINT_BAD, rows[i].service, 6), STR_ARG(printable(&c->arena, lines[j])));
-		if (rows[i].lines.count > SHOWN_MAX)
-			say(c, "... and %zu more: tana verify --json", rows[i].lines.count - SHOWN_MAX);
-	}
+	say(c, "%s", "");
 	table_begin(&t, &c->arena, columns, ARRAY_LEN(columns));
 	for (size_t i = 0; i < n; i++) {
 		bool valid = str_is(rows[i].verdict, "valid"), invalid = str_is(rows[i].verdict, "invalid");
-		struct str detail = rows[i].detail;
-		if (detail.n > DETAIL_MAX)
-			detail.n = DETAIL_MAX;
 		table_cell(&t, TINT_BOLD, rows[i].service);
 		table_cell(&t, valid ? TINT_GOOD : invalid ? TINT_BAD : TINT_WARN, rows[i].verdict);
-		table_cellf(&t, TINT_NONE, "%lld", (long long)rows[i].findings);
-		table_cell(&t, TINT_NONE, detail);
+		table_cell(&t, TINT_NONE, str_present(rows[i].detail) ? rows[i].detail : rows[i].what);
 	}
 	table_print(&t);
 }

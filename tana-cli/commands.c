@@ -63,6 +63,10 @@ static const struct option_row start_options[] = {
 	{.name = "postgres", .type = OPTION_TEXT, .flags = OPTION_SECRET, .value = "URL",
 	 .doc = "Keep data in PostgreSQL instead of in files."},
 	{.name = "mesh-listen", .type = OPTION_TEXT, .value = "HOST:PORT", .fallback = "127.0.0.1:8190", .doc = "Where mesh listens."},
+	{.name = "redis", .type = OPTION_TEXT, .flags = OPTION_SECRET, .value = "URL",
+	 .doc = "Keep transactions that wait in Redis instead of in the ledger's database."},
+	{.name = "ledger-listen", .type = OPTION_TEXT, .value = "HOST:PORT", .fallback = "127.0.0.1:8080", .doc = "Where the ledger listens."},
+	{.name = "block-interval", .type = OPTION_TEXT, .value = "TIME", .doc = "At most one block in this time (default: the ledger's own, 1s)."},
 	{.name = "t4-listen", .type = OPTION_TEXT, .value = "HOST:PORT", .fallback = "127.0.0.1:8180", .doc = "Where t4 listens."},
 	{.name = "heartbeat-timeout", .type = OPTION_TEXT, .value = "TIME",
 	 .doc = "After this long without a heartbeat a node is offline (default: mesh's own, 5m)."},
@@ -254,7 +258,7 @@ const struct command tana_commands[] = {
 	{.path = "start", .options = start_options, .run = cmd_start, .summary = "Start a network on this machine.",
 	 .doc = "Starts each service, waits until it is ready, then starts the next. When one fails, the last lines of its log "
 		"are shown and what was started is stopped. Everything of a chain lies under $XDG_STATE_HOME/tana/<chain>: "
-		"data, logs, and in run/ what is running. Where the systemd units are installed, this drives them instead, "
+		"its genesis, data, logs, and in run/ what is running. With --dev a chain is made when there is none (tana new chain). Where the systemd units are installed, this drives them instead, "
 		"unless --dev, --foreground or --chain ask for a network of one's own.\n\n"
 		"--json: {\"services\":[{service, state, pid, uptimeMs, url, version}]}.",
 	 .example = "tana start --dev"},

@@ -127,6 +127,10 @@ static const struct option_row block_list_options[] = {
 	{.name = "limit", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .fallback = "20", .min = 1, .max = 100, .doc = "At most N blocks."},
 	END_OPTIONS,
 };
+static const struct option_row block_produce_options[] = {
+	{.name = "empty", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Also when nothing waits."},
+	END_OPTIONS,
+};
 static const char *const currency_types[] = {"fiat", "crypto", NULL};
 static const struct option_row currency_create_options[] = {
 	{.name = "name", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "TEXT", .doc = "Its name (default: the code)."},
@@ -171,9 +175,13 @@ static const struct option_row verify_options[] = {
 	 .doc = "Check blocks from here on."},
 	{.name = "to", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "HEIGHT", .min = 0, .max = CANONICAL_INT_MAX,
 	 .doc = "Check blocks up to here."},
-	{.name = "jobs", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .min = 1, .max = 1024,
+	{.name = "jobs", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .min = 1, .max = 256,
 	 .doc = "Threads that check signatures (default: one a core)."},
-	{.name = "since-checkpoint", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Go on from where an earlier full audit signed that all was well."},
+	{.name = "since-checkpoint", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE",
+	 .doc = "Go on from the checkpoint that an earlier audit of the ledger signed."},
+	{.name = "checkpoint-signer", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "KEY", .doc = "Whose checkpoint it must be."},
+	{.name = "checkpoint", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE",
+	 .doc = "When the ledger is valid, write a checkpoint there, signed by the node's key."},
 	{.name = "with-content", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Is every content that the chain refers to in t4?"},
 	END_OPTIONS,
 };

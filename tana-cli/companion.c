@@ -9,11 +9,9 @@ static const struct {
 	const char *service, *options[8];
 } kept[] = {
 	{"mesh", {"--db", "--data", "--network", NULL}},
-	{"ledger", {"--db", "--genesis", NULL}},
+	{"ledger", {"--db", "--genesis", "--node-key", "--validator-id", "--t4-url", NULL}},
 	{"t4", {"--dir", NULL}},
 };
-/* Making a block needs the producer's key as well. */
-static const char *const producing[] = {"--node-key", "--validator-id", NULL};
 
 static void keep(const struct service_launch *from, const char *option, struct service_launch *out)
 {
@@ -46,8 +44,6 @@ bool companion_plan(struct cli *c, const char *service, const char *command, str
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		for (size_t j = 0; strcmp(kept[i].service, service) == 0 && kept[i].options[j]; j++)
 			keep(&last, kept[i].options[j], out);
-	for (size_t j = 0; strcmp(command, "produce") == 0 && producing[j]; j++)
-		keep(&last, producing[j], out);
 	memcpy(out->environment, last.environment, sizeof out->environment);
 	return true;
 }

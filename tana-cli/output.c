@@ -213,6 +213,7 @@ __attribute__((format(printf, 3, 0))) static void to_stderr(const struct cli *c,
 	if (vasprintf(&text, fmt, args) < 0)
 		abort();
 	arena_init(&a);
+	fflush(stdout); /* what was printed before keeps its place */
 	/* It may hold what a coordinator said. One write, so that lines of several processes do not mix. */
 	struct str line = printable(&a, str_from(text));
 	fprintf(stderr, "%s%.*s\n", before, STR_ARG(line));

@@ -9,33 +9,6 @@
 
 enum { TRUSTED_MAX = 8 /* keys given to t4d by hand: the services of one node */ };
 
-#define DEV_NODE "validator-1"
-
-/* The node that the store belongs to: this machine's own, the only one there are keys of, or one by its name. */
-static bool find_node(struct cli *c, struct str *out, struct error *err)
-{
-	struct keyfile k;
-	struct error why;
-	struct str only = STR_NONE;
-	bool several = false;
-	if (keystore_look(c, path_own_node_key(&c->arena), &k, &why) && str_present(k.node_id)) {
-		*out = k.node_id;
-		return true;
-	}
-	struct keystore_list keys = keystore_list(c);
-	for (size_t i = 0; i < keys.count; i++) {
-		const struct keystore_entry *e = &keys.items[i];
-		if (e->problem || strcmp(e->kind, "node") != 0 || !mesh_node_id_valid(e->name))
-			continue;
-		several |= str_present(only);
-		only = str_present(only) ? only : e->name;
-	}
-	if (several)
-		note(c, "There are keys of several nodes: t4 is started for %.*s.", STR_ARG(only));
-	*out = str_present(only) ? only : str_from(option_bool(c->in, "dev") ? DEV_NODE : cli_machine_id(c));
-	return cli_node_id(out->p, out, err);
-}
-
 /*
  * A development network has nobody registered yet when it starts: the keys that this user has for the node's services are trusted by
  * hand, and one is made if there is none. The registration later announces these very keys.
@@ -65,7 +38,7 @@ bool service_prepare_t4(struct cli *c, const struct service *s, struct service_l
 {
 	const char *dir = path_state(&c->arena, cli_chain(c), "%s", s->name), *mesh = service_running_url(c, "mesh");
 	struct str node_id;
-	if (!file_make_dirs(dir, 0700, err) || !find_node(c, &node_id, err))
+	if (!file_make_dirs(dir, 0700, err) || !service_node(c, &node_id, err))
 		return false;
 	service_argument_pair(l, "--dir", dir);
 	service_argument_pair(l, "--node-id", node_id.p);

@@ -25,6 +25,7 @@ static bool prepare_mesh(struct cli *c, const struct service *s, struct service_
 
 const struct service services[] = {
 	{.name = "mesh", .binary = "meshd", .listen_option = "mesh-listen", .prepare = prepare_mesh, .summary = "the node registry"},
+	{.name = "ledger", .binary = "ledgerd", .listen_option = "ledger-listen", .prepare = service_prepare_ledger, .summary = "the chain"},
 	{.name = "t4", .binary = "t4d", .listen_option = "t4-listen", .prepare = service_prepare_t4, .summary = "the content store"},
 	{0},
 };
@@ -270,18 +271,27 @@ bool service_launch_of(struct cli *c, const struct service_record *r, struct ser
 
 /* Running. */
 
-/* http://HOST:PORT of the launch's --listen; an address that means "every interface" is reached by loopback. */
+const char *service_url_of(struct arena *a, const char *listen_on)
+{
+	if (strncmp(listen_on, "0.0.0.0:", 8) == 0)
+		return arena_printf(a, "http://127.0.0.1:%s", listen_on + 8).p;
+	if (strncmp(listen_on, "[::]:", 5) == 0)
+		return arena_printf(a, "http://[::1]:%s", listen_on + 5).p;
+	return arena_printf(a, "http://%s", listen_on).p;
+}
+
 static const char *url_of(struct arena *a, const struct service_launch *l)
 {
 	const char *listen_on = "";
 	for (size_t i = 0; l->argv[i] && l->argv[i + 1]; i++)
 		if (strcmp(l->argv[i], "--listen") == 0)
 			listen_on = l->argv[i + 1];
-	if (strncmp(listen_on, "0.0.0.0:", 8) == 0)
-		return arena_printf(a, "http://127.0.0.1:%s", listen_on + 8).p;
-	if (strncmp(listen_on, "[::]:", 5) == 0)
-		return arena_printf(a, "http://[::1]:%s", listen_on + 5).p;
-	return arena_printf(a, "http://%s", listen_on).p;
+	return service_url_of(a, listen_on);
+}
+
+const char *service_database(struct arena *a, const char *url, const char *service)
+{
+	return arena_printf(a, "%s%coptions=-csearch_path%%3D%s", url, strchr(url, '?') ? '&' : '?', service).p;
 }
 
 bool service_spawn(struct cli *c, const struct service *s, const struct service_launch *l, bool background, pid_t *pid, struct error *err)

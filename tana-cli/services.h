@@ -31,7 +31,14 @@ size_t service_count(void);                            /* at most SERVICES_MAX *
 /* Appends one argument; too many are an invariant. */
 void service_argument(struct service_launch *l, const char *text);
 void service_argument_pair(struct service_launch *l, const char *flag, const char *value);
-/* service_t4.c */
+/* http://HOST:PORT of a listen address; one that means "every interface" is reached by loopback. */
+const char *service_url_of(struct arena *a, const char *listen_on);
+/* The database of a service beside mesh's in one PostgreSQL: the same URL, in a schema of the service's name. */
+const char *service_database(struct arena *a, const char *url, const char *service);
+/* service_node.c: the node that services belong to: this machine's own, the only one there are keys of, or one by its name. */
+MUST_CHECK bool service_node(struct cli *c, struct str *out, struct error *err);
+/* service_ledger.c, service_t4.c */
+bool service_prepare_ledger(struct cli *c, const struct service *s, struct service_launch *l, struct error *err);
 bool service_prepare_t4(struct cli *c, const struct service *s, struct service_launch *l, struct error *err);
 /* The launch `tana start`'s options ask for. */
 MUST_CHECK bool service_plan(struct cli *c, const struct service *s, struct service_launch *out, struct error *err);

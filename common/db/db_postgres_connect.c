@@ -19,7 +19,8 @@ static const char session_settings[] = "SET lock_timeout = '5s';"
 				       "SET client_min_messages = warning;"
 				       "SET jit = off;";
 static const char read_only_setting[] = "SET default_transaction_read_only = on;";
-static const char ask_durability[] = "SELECT current_setting('synchronous_commit')";
+static const char ask_session[] = "SELECT current_setting('synchronous_commit'), current_schema() IS NULL,"
+				  " btrim(split_part(current_setting('search_path'), ',', 1), ' \"')";
 
 static void forward_notice(void *unused, const char *message)
 {
@@ -139,6 +140,23 @@ static void warn_about_durability(const char *synchronous_commit)
 		log_warn("a crash of the database server may lose answered changes", LOG_S("synchronous_commit", synchronous_commit));
 }
 
+/* The URL's search_path names a schema that is not there: a service's first start in a database that it shares with others. */
+static enum db_status make_schema(struct pg *c, const char *name, struct error *err)
+{
+	char *quoted = PQescapeIdentifier(c->conn, name, strlen(name)), text[256];
+	int n = quoted ? snprintf(text, sizeof(text), "CREATE SCHEMA IF NOT EXISTS %s", quoted) : -1;
+	PQfreemem(quoted);
+	if (n < 0 || (size_t)n >= sizeof(text)) {
+		error_set(err, ERR_CONFIG, "the schema that the database URL names has no name to make it by");
+		return DB_BROKEN;
+	}
+	PGresult *r = PQexec(c->conn, text);
+	enum db_status status = PQresultStatus(r) == PGRES_COMMAND_OK ? DB_OK : pg_failure(c, r, err);
+	PQclear(r);
+	/* Two that make it at once: one of them finds it made. */
+	return status == DB_CONFLICT ? DB_OK : status;
+}
+
 static enum db_status set_up(struct pg *c, struct error *err)
 {
 	const char *encoding = PQparameterStatus(c->conn, "server_encoding");
@@ -147,12 +165,14 @@ static enum db_status set_up(struct pg *c, struct error *err)
 		error_hint(err, "make it with: createdb --encoding=UTF8 --template=template0 NAME");
 		return DB_BROKEN;
 	}
-	char text[sizeof(session_settings) + sizeof(read_only_setting) + sizeof(ask_durability)];
-	snprintf(text, sizeof(text), "%s%s%s", session_settings, c->read_only ? read_only_setting : "", ask_durability);
+	char text[sizeof(session_settings) + sizeof(read_only_setting) + sizeof(ask_session)];
+	snprintf(text, sizeof(text), "%s%s%s", session_settings, c->read_only ? read_only_setting : "", ask_session);
 	PGresult *r = PQexec(c->conn, text);
 	enum db_status status = PQresultStatus(r) == PGRES_TUPLES_OK ? DB_OK : pg_failure(c, r, err);
 	if (status == DB_OK)
 		warn_about_durability(PQgetvalue(r, 0, 0));
+	if (status == DB_OK && PQgetvalue(r, 0, 1)[0] == 't' && !c->read_only)
+		status = make_schema(c, PQgetvalue(r, 0, 2), err);
 	PQclear(r);
 	return status;
 }

@@ -173,6 +173,14 @@ def write_key(path, key, **members):
     return path
 
 
+def listen_options(mesh_port=None):
+    """For tana start: every service on a port of its own."""
+    options = ["--mesh-listen", f"127.0.0.1:{mesh_port or free_port()}"]
+    for service in ("ledger", "t4"):
+        options += [f"--{service}-listen", f"127.0.0.1:{free_port()}"]
+    return options
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

@@ -10,14 +10,14 @@ import time
 
 import pytest
 from tana_testing.daemon import PATIENCE
-from tana_cli import free_port, wait_gone
+from tana_cli import free_port, listen_options, wait_gone
 
 
 @pytest.fixture
 def me(user_factory):
     made = user_factory("me")
     made.port = free_port()
-    made.listen = ["--mesh-listen", f"127.0.0.1:{made.port}", "--t4-listen", f"127.0.0.1:{free_port()}"]
+    made.listen = listen_options(made.port)
     return made
 
 
@@ -35,7 +35,7 @@ def test_start_use_stop(me):
     me("mesh", "approve", "n1", "--yes").ok
     assert me("config", "show", "--origin", "--json").ok.json["settings"][0] == {"name": "mesh-url", "value": row["url"], "origin": "tana start"}
     assert "runs already" in me("start", "--dev", *me.listen).ok.out and service(me)["pid"] == row["pid"]
-    assert me("stop").ok.out == "Stopped t4.\nStopped mesh.\n"
+    assert me("stop").ok.out == "Stopped t4.\nStopped ledger.\nStopped mesh.\n"
     assert me("status").expect(6) and service(me)["state"] == "stopped"
     assert me("stop").ok.out == "Nothing was running.\n" and me("stop", "--json").ok.json == {"stopped": 0}
     wait_gone(row["pid"])
@@ -46,7 +46,7 @@ def test_everything_of_a_chain_is_in_its_folder_and_private(me):
     state = me.state / "other"
     for path in [state, *state.rglob("*")]:
         assert path.stat().st_mode & 0o077 == 0, path
-    assert {"mesh", "logs", "run"} <= {p.name for p in state.iterdir()} and (state / "mesh" / "mesh.db").exists()
+    assert {"mesh", "ledger", "genesis.json", "logs", "run"} <= {p.name for p in state.iterdir()} and (state / "mesh" / "mesh.db").exists()
     assert me("mesh", "status", "--chain", "other", "--json").ok.json["network"] == "other"
     assert service(me)["state"] == "stopped", "another chain"
     me("stop", "--chain", "other").ok
@@ -69,6 +69,15 @@ def test_without_dev_a_sovereign_key_is_asked_for(me):
     assert done.error["code"] == "key_needed" and "tana keys new sovereign" in done.error["hint"]
     assert service(me)["state"] == "stopped"
     me("keys", "new", "sovereign").ok
+    # What a chain needs is asked for too: a node's key, and a genesis.
+    done = me("start", "--json", *me.listen).expect(4)
+    assert done.error["code"] == "key_needed" and "tana keys new node" in done.error["hint"]
+    assert service(me)["state"] == "stopped", "mesh had been started, and was stopped again"
+    me("keys", "new", "node", "n1").ok
+    done = me("start", "--json", *me.listen).expect(2)
+    assert "no genesis" in done.error["error"] and "tana new chain local" in done.error["hint"]
+    me("new", "user", "@root").ok
+    me("new", "chain", "local").ok
     me("start", *me.listen).ok
     key = json.loads((me.config / "sovereign-key.json").read_text())["publicKey"]
     assert [s["public_key"] for s in me("mesh", "sovereign", "list", "--json").ok.json["sovereigns"]] == [key]
@@ -116,7 +125,7 @@ def test_a_process_number_used_again_is_not_ours(me):
         time.sleep(0.02)
     record.write_text(json.dumps({**json.loads(record.read_text()), "pid": os.getpid()}))
     assert service(me)["state"] == "stopped"
-    assert me("stop").ok.out == "Stopped t4.\n"
+    assert me("stop").ok.out == "Stopped t4.\nStopped ledger.\n"
     me("start", "--dev", *me.listen).ok
 
 
@@ -132,7 +141,7 @@ def test_logs_and_following_them_across_a_rotation(me):
     assert "listening" in me("logs").ok.out and len(me("logs", "mesh", "-n", "1").ok.out.splitlines()) == 1
     assert me("logs", "nonsense").expect(2)
     lines = [json.loads(line) for line in me("logs", "--json").ok.out.splitlines()]
-    assert {x["service"] for x in lines} == {"mesh", "t4"} and any("listening" in x["line"] for x in lines)
+    assert {x["service"] for x in lines} == {"mesh", "ledger", "t4"} and any("listening" in x["line"] for x in lines)
     reader = me.start("logs", "mesh", "-f", "-n", "0")
     log = me.state / "local" / "logs" / "mesh.log"
     with open(log, "a") as f:
@@ -151,7 +160,7 @@ def test_in_the_foreground_what_dies_is_started_again(me):
     first = service(me)["pid"]
     assert me("start", "--dev", *me.listen).expect(1).err.startswith("error: This chain runs in the foreground")
     os.kill(first, signal.SIGKILL)
-    front.wait_for(lambda f: "killed by signal 9" in f.err and f.err.count("listening") == 3)
+    front.wait_for(lambda f: "killed by signal 9" in f.err and f.err.count("listening") == 4)
     assert service(me)["pid"] != first
     assert me("stop").ok and front.process.wait(10 * PATIENCE) == 0
     assert service(me)["state"] == "stopped"

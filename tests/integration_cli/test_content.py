@@ -427,14 +427,14 @@ def test_a_store_learns_its_keys_from_mesh(user, sovereign, mesh, stores, url):
 
 
 def test_right_after_start_dev(user_factory):
-    from tana_cli import free_port
+    from tana_cli import listen_options
 
     me = user_factory("me")
-    me("start", "--dev", "--mesh-listen", f"127.0.0.1:{free_port()}", "--t4-listen", f"127.0.0.1:{free_port()}").ok
+    me("start", "--dev", *listen_options()).ok
     (me.home / "README.md").write_text("read me\n")
     hash = me("content", "put", "README.md", "--json").ok.json["content"][0]["hash"]
     assert me("content", "get", hash).ok.out == "read me\n"
-    assert [s["version"] for s in me("status", "--json").ok.json["services"]] == [me("version", "--json").ok.json["version"]] * 2
+    assert [s["version"] for s in me("status", "--json").ok.json["services"]] == [me("version", "--json").ok.json["version"]] * 3
     me("mesh", "register", "--dev", "--node-id", "validator-1").ok
     me("mesh", "register", "--dev", "--node-id", "validator-2", "--port-offset", "100").ok
     assert me("content", "ls").ok.out.startswith(hash), "still the local node's keys, though there are two now"

@@ -21,6 +21,15 @@ enum key_binding {
 /* When a match code (shown on the desktop, picked on the phone) is demanded. */
 enum match_when { MATCH_NEVER, MATCH_NEW /* of browsers this user never logged in with */, MATCH_ALWAYS };
 
+/* The OpenID Provider's part (oidc.h). */
+struct oidc_config {
+	const char *clients_file; /* NULL: no clients; then there are no keys either */
+	const char *keys_file;
+	const char *email_domain; /* NULL: no email is told */
+	bool email_verified;
+	int64_t key_lifetime_ms, key_overlap_ms;
+};
+
 struct identity_config {
 	const char *db_url;
 	const char *public_url;     /* "https://id.example.com": scheme, host, port; no slash at the end */
@@ -28,7 +37,6 @@ struct identity_config {
 	const char *ledger_url;     /* NULL: none */
 	const char *redis_url;      /* NULL: none */
 	const char *users_file;     /* BIND_FILE */
-	const char *clients_file;   /* NULL: no OpenID clients */
 	enum key_binding binding;
 	enum match_when match;
 	const struct str *return_origins; /* of --allow-return-origin, normalised (origin_rules.h) */
@@ -38,6 +46,7 @@ struct identity_config {
 	int64_t token_ttl_ms;
 	int64_t sessions_max;       /* waiting at once */
 	int64_t streams_per_session, streams_per_address;
+	struct oidc_config oidc;
 };
 
 struct watch;   /* watch.h: event streams of sessions and users */

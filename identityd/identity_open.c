@@ -7,6 +7,7 @@
 #include "identity.h"
 #include "identity_schema.h"
 #include "notify.h"
+#include "oidc.h"
 #include "origin_rules.h"
 #include "redis/redis.h"
 #include "watch.h"
@@ -86,7 +87,6 @@ bool identity_configure(struct identity *id, const struct invocation *in, struct
 		.ledger_url = option_text(in, "ledger-url"),
 		.redis_url = option_text(in, "redis"),
 		.users_file = option_text(in, "users-file"),
-		.clients_file = option_text(in, "clients"),
 		.match = read_match(in),
 		.session_ttl_ms = option_int(in, "session-ttl"),
 		.token_ttl_ms = option_int(in, "token-ttl"),
@@ -94,7 +94,7 @@ bool identity_configure(struct identity *id, const struct invocation *in, struct
 		.streams_per_session = option_int(in, "streams-per-session"),
 		.streams_per_address = option_int(in, "streams-per-address"),
 	};
-	if (!db_url_kind(c->db_url, &kind, err) || !read_public_url(id, in, err) || !read_binding(id, in, err) ||
+	if (!oidc_configure(in, &c->oidc, err) || !db_url_kind(c->db_url, &kind, err) || !read_public_url(id, in, err) || !read_binding(id, in, err) ||
 	    (c->redis_url && !redis_url_check(c->redis_url, err)) ||
 	    !read_origins(id, in, "allow-return-origin", &return_origins, &c->return_origin_count, err) ||
 	    !read_origins(id, in, "allow-origin", &allow_origins, &allow_count, err))
@@ -148,6 +148,9 @@ bool identity_open(struct identity *id, struct error *err)
 	if (!id->notify)
 		return false;
 	id->jobs = jobs_start(LEDGER_THREADS);
+	id->oidc = oidc_open(&c->oidc, id->pool, err);
+	if (!id->oidc)
+		return false;
 	warn_about(c);
 	return true;
 }
@@ -159,6 +162,7 @@ void identity_close(struct identity *id)
 	if (id->hub)
 		sse_hub_free(id->hub);
 	watch_free(id->watch);
+	oidc_close(id->oidc);
 	if (id->pool)
 		db_pool_close(id->pool);
 	binding_close(id->binding);

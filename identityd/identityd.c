@@ -23,6 +23,8 @@
 #include "identity_metrics.h"
 #include "keeper.h"
 #include "notify.h"
+#include "oidc.h"
+#include "oidc_commands.h"
 
 enum { CONNECTION_MEMORY = 8 * 1024 /* bytes: ten thousand desktops may wait, each with a connection */ };
 
@@ -75,9 +77,9 @@ static void write_info(void *ctx, struct buf *out)
 	write_health(ctx, out);
 	buf_puts(out, ",\"configuration\":{\"db\":");
 	buf_put_json_string(out, db_url_display(c->db_url, url, sizeof(url)) ? str_from(url) : STR_LIT(""));
-	buf_printf(out, ",\"keyBinding\":\"%s\",\"matchCode\":\"%s\",\"redis\":%s,\"sessionTtlMs\":%lld,\"tokenTtlMs\":%lld,\"maxSessions\":%lld}",
+	buf_printf(out, ",\"keyBinding\":\"%s\",\"matchCode\":\"%s\",\"redis\":%s,\"sessionTtlMs\":%lld,\"tokenTtlMs\":%lld,\"maxSessions\":%lld,\"clients\":%zu}",
 		   binding_text(c->binding), match_text(c->match), c->redis_url ? "true" : "false", (long long)c->session_ttl_ms,
-		   (long long)c->token_ttl_ms, (long long)c->sessions_max);
+		   (long long)c->token_ttl_ms, (long long)c->sessions_max, oidc_client_count(id->oidc));
 }
 
 static bool identity_start(void *state, const struct invocation *in, struct http_options *http, struct error *err)
@@ -105,6 +107,7 @@ static void identity_serving(void *state, struct http_server *server)
 	struct identity *id = state;
 	(void)server;
 	id->keeper = keeper_start(id);
+	oidc_serve(id->oidc);
 }
 
 static void identity_reload(void *state, const struct invocation *in)
@@ -114,6 +117,8 @@ static void identity_reload(void *state, const struct invocation *in)
 	(void)in;
 	if (!binding_reload(id->binding, &err))
 		log_warn("the users' file was not taken; those known before stay", LOG_S("why", err.message));
+	if (!oidc_reload(id->oidc, &err))
+		log_warn("the clients' file was not taken; those known before stay", LOG_S("why", err.message));
 }
 
 /* Questions to the ledger that are under way are answered; nobody is told of anything any more. */
@@ -122,6 +127,7 @@ static void identity_quiesce(void *state)
 	struct identity *id = state;
 	keeper_stop(id->keeper);
 	id->keeper = NULL;
+	oidc_quiesce(id->oidc);
 	jobs_stop(id->jobs);
 	id->jobs = NULL;
 	notify_stop(id->notify);
@@ -173,7 +179,16 @@ static const struct option_row run_options[] = {
 	{.name = "key-binding", .type = OPTION_CHOICE, .choices = binding_choices,
 	 .doc = "Who says that a key is a user's: the ledger, --users-file, the first login (tofu), or nobody. Default: ledger with --ledger-url, else tofu."},
 	{.name = "users-file", .type = OPTION_TEXT, .value = "FILE", .doc = "Users and their keys as JSON, for --key-binding file; read again at SIGHUP."},
-	{.name = "clients", .type = OPTION_TEXT, .value = "FILE", .doc = "OpenID clients as JSON."},
+	{.name = "clients", .type = OPTION_TEXT, .value = "FILE",
+	 .doc = "OpenID clients as JSON: who may use this service as an OpenID Provider; read again at SIGHUP. `identityd client add` makes entries."},
+	{.name = "oidc-keys", .type = OPTION_TEXT, .value = "FILE", .fallback = "/var/lib/tana/identity-keys.json",
+	 .doc = "This instance's keys for ID tokens; made when it is missing. Used with --clients."},
+	{.name = "oidc-key-lifetime", .type = OPTION_DURATION, .value = "TIME", .fallback = "2160h", .min = 1000, .max = INT64_C(3650) * 86400000,
+	 .doc = "How long a key signs ID tokens before the next one does."},
+	{.name = "oidc-key-overlap", .type = OPTION_DURATION, .value = "TIME", .fallback = "24h", .min = 100, .max = INT64_C(365) * 86400000,
+	 .doc = "How long a key is published before it signs, and after its last ID token has expired."},
+	{.name = "email-domain", .type = OPTION_TEXT, .value = "DOMAIN", .doc = "Applications are told NAME@DOMAIN as a user's email address. Default: none is told."},
+	{.name = "email-verified", .type = OPTION_BOOL, .fallback = "no", .doc = "Tell applications that these addresses are the users' own, because DOMAIN makes sure of it."},
 	{.name = "redis", .type = OPTION_TEXT, .flags = OPTION_SECRET, .value = "URL",
 	 .doc = "Instances tell each other through this Redis instead of PostgreSQL's notifications."},
 	{.name = "allow-return-origin", .type = OPTION_TEXT, .flags = OPTION_REPEATABLE, .value = "ORIGIN",
@@ -191,9 +206,34 @@ static const struct option_row run_options[] = {
 	{.name = NULL},
 };
 
+static const struct argument_row client_add_args[] = {
+	{.name = "clientId", .required = true, .doc = "The client's id: 1-64 of A-Z a-z 0-9 . _ -"},
+	{.name = NULL},
+};
+static const char *const alg_choices[] = {"RS256", "EdDSA", NULL};
+static const struct option_row client_add_options[] = {
+	{.name = "clients", .type = OPTION_TEXT, .value = "FILE", .doc = "The file to add it to; made when it is missing. Default: print it."},
+	{.name = "name", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "NAME", .doc = "What people are told asks. Default: the id."},
+	{.name = "redirect-uri", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY | OPTION_REPEATABLE, .value = "URI", .doc = "Where its answers may go."},
+	{.name = "logout-uri", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY | OPTION_REPEATABLE, .value = "URI", .doc = "Where a browser may go after logging out."},
+	{.name = "public", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "It cannot keep a secret: it runs in a browser, on a desktop, on a command line."},
+	{.name = "device", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "It may use device codes. Without --redirect-uri: only these."},
+	{.name = "refresh", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "It may have refresh tokens (scope offline_access)."},
+	{.name = "group", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY | OPTION_REPEATABLE, .value = "GROUP", .doc = "Only these may use it: user, staff, sovereign. Default: everybody."},
+	{.name = "alg", .type = OPTION_CHOICE, .flags = OPTION_FLAG_ONLY, .choices = alg_choices, .fallback = "RS256", .doc = "How its ID tokens are signed."},
+	{.name = "no-consent", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Nobody is asked whether it may know who they are: it is the operator's own."},
+	{.name = NULL},
+};
+
 static const struct command commands[] = {
 	{.path = "run", .options = run_options, .run = run, .check = check, .summary = "Serve logins (the default command)",
 	 .example = "identityd run --public-url https://id.example.com --db sqlite:/var/lib/tana/identity.db --ledger-url http://127.0.0.1:8080"},
+	{.path = "client add", .args = client_add_args, .options = client_add_options, .run = oidc_command_client_add, .summary = "Make an OpenID client",
+	 .doc = "Adds it to the file of --clients, or prints the file with it alone. A client gets a secret, which is printed once and kept as its hash, unless it is --public. A running "
+		"identityd takes the file anew at SIGHUP.",
+	 .example = "identityd client add grafana --name Grafana --redirect-uri https://grafana.example.com/login/generic_oauth --clients /etc/tana/clients.json"},
+	{.path = "client hash", .run = oidc_command_client_hash, .summary = "Read a secret from standard input and print what belongs into secretHashes",
+	 .example = "openssl rand -base64 33 | tee secret | identityd client hash"},
 	{.path = "openapi", .run = identity_command_openapi, .summary = "Print the OpenAPI document of the HTTP interface"},
 	{.path = "api-doc", .run = identity_command_api_doc, .summary = "Print the reference of the HTTP interface as Markdown"},
 	{.path = NULL},

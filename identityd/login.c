@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "identity_metrics.h"
 #include "origin_rules.h"
+#include "oidc.h"
 #include "secrets.h"
 #include "wire/identity.h"
 
@@ -19,7 +20,7 @@ bool login_origin_allowed(const struct identity *id, struct str origin)
 	for (size_t i = 0; i < c->return_origin_count; i++)
 		if (str_equal(origin, c->return_origins[i]))
 			return true;
-	return false;
+	return oidc_origin_registered(id->oidc, origin);
 }
 
 /* "/somewhere": not "//elsewhere", nor what browsers make of "/\elsewhere". */

@@ -87,15 +87,15 @@ static bool judge_prompt(struct str prompt, struct authorize *out, struct error 
 	return true;
 }
 
-static bool judge_scope(const struct oidc_client *client, struct str scope, struct authorize *out, struct error *err)
+bool scope_judge(const struct oidc_client *client, struct str scope, unsigned *out, struct error *err)
 {
 	if (!str_present(scope))
 		return error_set(err, ERR_INVALID_SCOPE, "scope is missing");
-	if (!scopes_from_text(scope, &out->scopes))
+	if (!scopes_from_text(scope, out))
 		return error_set(err, ERR_INVALID_SCOPE, "scope is not a list of scopes");
-	if (out->scopes & ~client->scopes)
+	if (*out & ~client->scopes)
 		return error_set(err, ERR_INVALID_SCOPE, "this client may not ask for all of these scopes");
-	return out->scopes != 0 || error_set(err, ERR_INVALID_SCOPE, "none of these scopes is known here");
+	return *out != 0 || error_set(err, ERR_INVALID_SCOPE, "none of these scopes is known here");
 }
 
 static bool judge_rest(const struct oidc_client *client, const struct authorize_ask *ask, struct authorize *out, struct error *err)
@@ -112,7 +112,7 @@ static bool judge_rest(const struct oidc_client *client, const struct authorize_
 		return error_set(err, ERR_INVALID_REQUEST, "response_mode must be query");
 	if (!(client->grants & GRANT_CODE))
 		return error_set(err, ERR_UNAUTHORIZED_CLIENT, "this client may not use authorization codes");
-	if (!judge_scope(client, ask->scope, out, err) || !judge_pkce(client, ask, err) || !judge_prompt(ask->prompt, out, err))
+	if (!scope_judge(client, ask->scope, &out->scopes, err) || !judge_pkce(client, ask, err) || !judge_prompt(ask->prompt, out, err))
 		return false;
 	if (str_present(ask->max_age) && (!str_to_int64(ask->max_age, &out->max_age_s) || out->max_age_s < 0))
 		return error_set(err, ERR_INVALID_REQUEST, "max_age is a number of seconds");

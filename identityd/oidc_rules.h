@@ -37,6 +37,9 @@ MUST_CHECK bool scopes_from_text(struct str text, unsigned *out);
 enum { SCOPES_TEXT_SIZE = 64 };
 void scopes_to_text(unsigned scopes, char out[SCOPES_TEXT_SIZE]);
 
+/* The scopes that a client asks for, of which it must be allowed all. invalid_scope. */
+MUST_CHECK bool scope_judge(const struct oidc_client *client, struct str scope, unsigned *out, struct error *err);
+
 /* ---- authorization requests ---- */
 
 /* As asked; absent: not sent. */

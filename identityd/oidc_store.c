@@ -38,9 +38,10 @@ DB_SQL(SQL_DEVICE_APPROVE, "UPDATE oidc_devices SET status = 'approved', grant_i
 DB_SQL(SQL_DEVICE_DENY, "UPDATE oidc_devices SET status = 'denied' WHERE hash = $1 AND status = 'pending' AND expires_at > $2");
 DB_SQL(SQL_DEVICE_USE, "UPDATE oidc_devices SET status = 'used' WHERE hash = $1 AND status = 'approved'"
 		       " AND EXISTS (SELECT 1 FROM oidc_grants g WHERE g.id = oidc_devices.grant_id AND g.revoked_at IS NULL)");
-DB_SQL(SQL_TRIES, "SELECT since, count FROM oidc_tries WHERE user_id = $1");
-DB_SQL(SQL_TRIES_WRITE, "INSERT INTO oidc_tries (user_id, since, count) VALUES ($1, $2, $3)"
-			" ON CONFLICT (user_id) DO UPDATE SET since = excluded.since, count = excluded.count");
+/* Also locks the row, so that tries at several instances are counted one after the other. */
+DB_SQL(SQL_TRIES, "INSERT INTO oidc_tries (user_id, since, count) VALUES ($1, 0, 0) ON CONFLICT (user_id) DO UPDATE SET count = oidc_tries.count"
+		  " RETURNING since, count");
+DB_SQL(SQL_TRIES_WRITE, "UPDATE oidc_tries SET since = $1, count = $2 WHERE user_id = $3");
 DB_SQL(SQL_CONSENT, "SELECT scopes FROM oidc_consents WHERE user_id = $1 AND client_id = $2");
 DB_SQL(SQL_CONSENT_ADD, "INSERT INTO oidc_consents (user_id, client_id, scopes, given_at) VALUES ($1, $2, $3, $4)"
 			" ON CONFLICT (user_id, client_id) DO UPDATE SET scopes = oidc_consents.scopes | excluded.scopes, given_at = excluded.given_at");
@@ -300,7 +301,7 @@ static bool read_tries(struct db_rows *rows, struct arena *arena, void *out)
 	return true;
 }
 
-enum db_status oidc_tries_read(struct db_conn *c, struct str user_id, struct user_code_tries *out, struct error *err)
+enum db_status oidc_tries_lock(struct db_conn *c, struct str user_id, struct user_code_tries *out, struct error *err)
 {
 	bool found;
 	*out = (struct user_code_tries){.count = 0};
@@ -309,7 +310,7 @@ enum db_status oidc_tries_read(struct db_conn *c, struct str user_id, struct use
 
 enum db_status oidc_tries_write(struct db_conn *c, struct str user_id, const struct user_code_tries *t, struct error *err)
 {
-	return db_run(c, &SQL_TRIES_WRITE, DB_ARGS(DB_TEXT(user_id), DB_INT(t->since), DB_INT(t->count)), NULL, err);
+	return db_run(c, &SQL_TRIES_WRITE, DB_ARGS(DB_INT(t->since), DB_INT(t->count), DB_TEXT(user_id)), NULL, err);
 }
 
 /* ---- consents ---- */

@@ -53,8 +53,8 @@ MUST_CHECK enum db_status oidc_device_polled(struct db_conn *c, const struct has
 /* Approved with a grant, or denied (grant_id absent). */
 MUST_CHECK enum db_status oidc_device_decide(struct db_conn *c, const struct hash *code, struct str grant_id, int64_t now, bool *won, struct error *err);
 MUST_CHECK enum db_status oidc_device_use(struct db_conn *c, const struct hash *code, bool *won, struct error *err);
-/* Counts a wrong user code of this user; *tries is what was known before. */
-MUST_CHECK enum db_status oidc_tries_read(struct db_conn *c, struct str user_id, struct user_code_tries *out, struct error *err);
+/* The tries of this user at user codes, locked until the transaction ends; and written. */
+MUST_CHECK enum db_status oidc_tries_lock(struct db_conn *c, struct str user_id, struct user_code_tries *out, struct error *err);
 MUST_CHECK enum db_status oidc_tries_write(struct db_conn *c, struct str user_id, const struct user_code_tries *t, struct error *err);
 
 /* ---- what users have agreed to ---- */

@@ -7,8 +7,9 @@
 
 enum { BROWSER_COOKIE_S = 365 * 86400 };
 
-static const char policy[] = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-			     "base-uri 'none'; frame-ancestors 'none'";
+#define POLICY(form_targets)                                                                                                   \
+	"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'" form_targets             \
+	"; base-uri 'none'; frame-ancestors 'none'"
 
 void page_text(struct buf *out, struct str text)
 {
@@ -43,12 +44,23 @@ void page_end(struct buf *out)
 	buf_puts(out, "</body>\n</html>\n");
 }
 
-struct http_reply *page_reply(struct http_request *r, int status, struct buf *out)
+static struct http_reply *reply_with(struct http_request *r, int status, struct buf *out, const char *policy)
 {
 	struct http_reply *reply = http_reply_bytes(r, status, "text/html; charset=utf-8", out);
 	reply = http_reply_header(reply, "Content-Security-Policy", policy);
 	reply = http_reply_header(reply, "Referrer-Policy", "no-referrer");
 	return http_reply_header(reply, "X-Frame-Options", "DENY");
+}
+
+struct http_reply *page_reply(struct http_request *r, int status, struct buf *out)
+{
+	return reply_with(r, status, out, POLICY(""));
+}
+
+/* Browsers hold the redirect that answers a form to the policy as well. */
+struct http_reply *page_reply_leading(struct http_request *r, int status, struct buf *out, struct str target)
+{
+	return reply_with(r, status, out, arena_printf(http_arena(r), POLICY(" %.*s"), STR_ARG(target)).p);
 }
 
 struct http_reply *page_message(struct http_request *r, int status, const char *title, const char *message, const char *link, const char *link_text)

@@ -95,15 +95,22 @@ static void put_parameters(struct buf *out, const struct http_route *r)
 
 static void put_list(struct buf *out, const struct json_message *m)
 {
-	buf_printf(out, "\"content\":{\"application/json\":{\"schema\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/%s\"}}}}", m->name);
+	buf_printf(out, "\"application/json\":{\"schema\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/%s\"}}}", m->name);
+}
+
+static void put_media(struct buf *out, const char *media, const struct json_message *m)
+{
+	buf_printf(out, "\"%s\":{", media);
+	if (m)
+		buf_printf(out, "\"schema\":{\"$ref\":\"#/components/schemas/%s\"}", m->name);
+	buf_putc(out, '}');
 }
 
 static void put_content(struct buf *out, const char *media, const struct json_message *m)
 {
-	buf_printf(out, "\"content\":{\"%s\":{", media);
-	if (m)
-		buf_printf(out, "\"schema\":{\"$ref\":\"#/components/schemas/%s\"}", m->name);
-	buf_puts(out, "}}");
+	buf_puts(out, "\"content\":{");
+	put_media(out, media, m);
+	buf_putc(out, '}');
 }
 
 static void put_form(struct buf *out, const struct http_param *form)
@@ -134,32 +141,12 @@ static void put_request_body(struct buf *out, const struct http_route *r)
 
 /* ---- answers ---- */
 
-static bool status_answered(const struct http_route *r, const struct http_answer *before)
+static const struct http_answer *answer_of(const struct http_route *r, int status)
 {
-	for (const struct http_answer *a = r->answers; a < before; a++)
-		if (a->status == before->status)
-			return true;
-	return false;
-}
-
-/* Several rows of one status are one answer in OpenAPI: the first has the body, all have their say. */
-static void put_answer(struct buf *out, const struct http_route *r, const struct http_answer *a)
-{
-	struct buf doc = {0};
-	for (const struct http_answer *same = a; same->status; same++)
-		if (same->status == a->status)
-			buf_printf(&doc, "%s%s", doc.len ? "; or " : "", same->doc ? same->doc : "");
-	buf_printf(out, "\"%d\":{", a->status);
-	put_text(out, "description", buf_z(&doc));
-	buf_free(&doc);
-	if (a->message || a->media) {
-		buf_putc(out, ',');
-		if (a->message && a->status == 200 && (r->flags & HTTP_LIST))
-			put_list(out, a->message);
-		else
-			put_content(out, a->media ? a->media : "application/json", a->message);
-	}
-	buf_puts(out, "},\n");
+	const struct http_answer *a = r->answers;
+	while (a && a->status && a->status != status)
+		a++;
+	return a && a->status ? a : NULL;
 }
 
 static bool route_refuses(const struct http_route *r, enum error_code code)
@@ -187,12 +174,42 @@ static const struct json_message *error_message_of(const struct http_route *r)
 	return r->flags & HTTP_OAUTH ? &http_oauth_error_message : &http_error_message;
 }
 
+/* Several rows of one status are one answer in OpenAPI: the first has the body, all have their say; and so have refusals of that status, beside
+ * a page. */
+static void put_answer(struct buf *out, const struct http_route *r, const struct http_answer *a)
+{
+	struct buf doc = {0}, codes = {0};
+	put_codes(&codes, r, a->status, "");
+	for (const struct http_answer *same = a; same->status; same++)
+		if (same->status == a->status)
+			buf_printf(&doc, "%s%s", doc.len ? "; or " : "", same->doc ? same->doc : "");
+	if (codes.len > 0)
+		buf_printf(&doc, "; or %s", buf_z(&codes));
+	buf_printf(out, "\"%d\":{", a->status);
+	put_text(out, "description", buf_z(&doc));
+	buf_free(&doc);
+	if (a->message || a->media || codes.len > 0)
+		buf_puts(out, ",\"content\":{");
+	if (a->message && a->status == 200 && (r->flags & HTTP_LIST))
+		put_list(out, a->message);
+	else if (a->message || a->media)
+		put_media(out, a->media ? a->media : "application/json", a->message);
+	if (codes.len > 0) {
+		buf_puts(out, a->message || a->media ? "," : "");
+		put_media(out, "application/json", error_message_of(r));
+	}
+	if (a->message || a->media || codes.len > 0)
+		buf_putc(out, '}');
+	buf_free(&codes);
+	buf_puts(out, "},\n");
+}
+
 static void put_refusals(struct buf *out, const struct http_route *r)
 {
 	for (int status = 400; status < 600; status++) {
 		struct buf codes = {0};
 		put_codes(&codes, r, status, "");
-		if (codes.len > 0) {
+		if (codes.len > 0 && !answer_of(r, status)) {
 			buf_printf(out, "\"%d\":{", status);
 			put_text(out, "description", buf_z(&codes));
 			buf_putc(out, ',');
@@ -225,7 +242,7 @@ static void put_operation(struct buf *out, const struct http_route *r)
 	put_request_body(out, r);
 	buf_puts(out, ",\n\"responses\":{\n");
 	for (const struct http_answer *a = r->answers; a && a->status; a++)
-		if (!status_answered(r, a))
+		if (answer_of(r, a->status) == a)
 			put_answer(out, r, a);
 	put_refusals(out, r);
 	buf_puts(out, "\n}}");

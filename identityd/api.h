@@ -23,7 +23,7 @@ http_handler api_session_approve;
 /* api_tokens.c */
 http_handler api_verify, api_revoke, api_tokens;
 /* api_pages.c */
-http_handler api_login_page, api_logout, api_page_style, api_page_script;
+http_handler api_login_page, api_logout, api_page_style, api_page_script, api_page_icon;
 
 /* What they share (api_session.c). */
 

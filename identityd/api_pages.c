@@ -11,7 +11,8 @@ static struct http_reply *logged_in_page(struct http_request *r, const struct to
 	buf_puts(&out, "<main>\n<h1>You are logged in</h1>\n<p>as <strong>");
 	page_text(&out, who->username);
 	buf_puts(&out, "</strong></p>\n<p>until ");
-	page_text(&out, api_time(r, who->expires_at));
+	struct str until = api_time(r, who->expires_at); /* of which people need no seconds */
+	buf_printf(&out, "%.10s %.5s UTC", until.p, until.p + 11);
 	buf_puts(&out, "</p>\n<form method=\"post\" action=\"/logout\"><button class=\"button\" type=\"submit\">Log out</button></form>\n</main>\n");
 	page_end(&out);
 	return page_reply(r, 200, &out);
@@ -112,4 +113,9 @@ struct http_reply *api_page_style(struct http_request *r)
 struct http_reply *api_page_script(struct http_request *r)
 {
 	return asset(r, "text/javascript; charset=utf-8", page_asset_script());
+}
+
+struct http_reply *api_page_icon(struct http_request *r)
+{
+	return http_reply_header(asset(r, "image/svg+xml", page_asset_icon()), "Content-Security-Policy", "default-src 'none'");
 }

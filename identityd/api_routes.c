@@ -26,6 +26,7 @@ static const struct http_answer page_answers[] = {{200, NULL, html, "the page"},
 						  {0}};
 static const struct http_answer logout_answers[] = {{200, NULL, html, "logged out"}, {0}};
 static const struct http_answer style_answers[] = {{200, NULL, "text/css", "the style sheet"}, {304, NULL, NULL, "the browser has it"}, {0}};
+static const struct http_answer icon_answers[] = {{200, NULL, "image/svg+xml", "the icon"}, {304, NULL, NULL, "the browser has it"}, {0}};
 static const struct http_answer script_answers[] = {{200, NULL, "text/javascript", "the script"}, {304, NULL, NULL, "the browser has it"}, {0}};
 
 static const enum error_code create_errors[] = {ERR_MALFORMED_JSON, ERR_DUPLICATE_KEY, ERR_MALFORMED_FIELD, ERR_RETURN_URL_NOT_ALLOWED, ERR_OVERLOADED,
@@ -139,5 +140,6 @@ const struct http_route identity_routes[] = {
 	{.method = HTTP_GET, .path = "/auth/forward", .handler = api_forward, .access = ACCESS_ANYONE, .flags = HTTP_SECRET_QUERY, .params = forward_params,
 	 .answers = forward_answers, .errors = forward_errors, .summary = "May this request pass? For reverse proxies",
 	 .doc = "nginx auth_request, Traefik forwardAuth, Caddy forward_auth: by the browser's cookie tana_session."},
+	{.method = HTTP_GET, .path = "/login.svg", .handler = api_page_icon, .access = ACCESS_ANYONE, .answers = icon_answers, .summary = "The pages' icon"},
 };
 const size_t identity_route_count = ARRAY_LEN(identity_routes);

@@ -33,7 +33,7 @@ void page_begin(struct buf *out, const char *title, bool script)
 	buf_puts(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 		      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"robots\" content=\"noindex\">\n<title>");
 	page_text(out, str_from(title));
-	buf_puts(out, "</title>\n<link rel=\"stylesheet\" href=\"/login.css\">\n");
+	buf_puts(out, "</title>\n<link rel=\"icon\" type=\"image/svg+xml\" href=\"/login.svg\">\n<link rel=\"stylesheet\" href=\"/login.css\">\n");
 	if (script)
 		buf_puts(out, "<script src=\"/login.js\" defer></script>\n");
 	buf_puts(out, "</head>\n<body>\n");
@@ -119,7 +119,7 @@ static void put_code(struct buf *out, const struct login_begun *b)
 	if (b->match_code >= 0)
 		buf_printf(out, "<p class=\"match\" data-open>Pick this number on the phone <strong>%lld</strong></p>\n", (long long)b->match_code);
 	identity_link_write(&link, b->qr_text);
-	buf_puts(out, "<p data-open><a class=\"button\" href=\"");
+	buf_puts(out, "<p class=\"link\" data-open><a class=\"button\" href=\"");
 	page_text(out, buf_str(&link));
 	buf_puts(out, "\">Open the wallet on this device</a></p>\n");
 	buf_free(&link);
@@ -137,7 +137,7 @@ static void put_login(struct buf *out, struct http_request *r, const struct logi
 	}
 	buf_puts(out, "</h1>\n<p class=\"where\">leads to ");
 	page_text(out, origin);
-	buf_puts(out, "</p>\n<p data-open>Scan this code with your tana wallet.</p>\n");
+	buf_puts(out, "</p>\n<p class=\"how\" data-open>Scan this code with your tana wallet.</p>\n");
 	put_code(out, b);
 	buf_puts(out, "<p id=\"status\" class=\"status\" role=\"status\" aria-live=\"polite\">Waiting for your phone</p>\n"
 		      "<p id=\"left\" class=\"left\"></p>\n<p><button id=\"again\" class=\"button\" type=\"button\" hidden>Try again</button></p>\n");

@@ -26,5 +26,6 @@ struct http_reply *page_of_login(struct http_request *r, const struct login_ask 
 /* What pages load (identityd/pages/): built into the program. */
 struct str page_asset_style(void);
 struct str page_asset_script(void);
+struct str page_asset_icon(void);
 
 #endif

@@ -17,4 +17,5 @@
 	}
 
 ASSET(style, "identityd/pages/login.css")
+ASSET(icon, "identityd/pages/login.svg")
 ASSET(script, "identityd/pages/login.js")

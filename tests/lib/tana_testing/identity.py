@@ -175,10 +175,10 @@ class Stream(EventStream):
 class Identity:
     """One identityd and a client of it. Several may share a database."""
 
-    def __init__(self, directory, db_url, *, public_url=PUBLIC_URL, args=(), env=None, seen=None, name="identityd", wrapper=()):
+    def __init__(self, directory, db_url, *, public_url=PUBLIC_URL, listen="127.0.0.1:0", args=(), env=None, seen=None, name="identityd", wrapper=()):
         self.directory, self.db_url, self.public_url = directory, db_url, public_url
         self.seen = seen if seen is not None else []
-        argv = [*wrapper, binary("identityd"), "run", "--db", db_url, "--public-url", public_url, "--listen", "127.0.0.1:0", "--log-format", "json"]
+        argv = [*wrapper, binary("identityd"), "run", "--db", db_url, "--public-url", public_url, "--listen", listen, "--log-format", "json"]
         self.daemon = Daemon(directory, [*argv, *args], env, name)
         self.client = None
 

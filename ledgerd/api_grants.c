@@ -56,7 +56,7 @@ static struct http_reply *make_grant(const struct grant_job *j)
 			.size = j->asked.size};
 	bool read = hash_from_text(j->asked.hash, &t.content);
 	invariant(read);
-	sat_make(&t, &l->node_key, &token);
+	sat_make(&t, &l->service_key, &token);
 	struct ledger_grant answer = {
 		.grant = arena_copy(a, buf_str(&token)), .hash = j->asked.hash, .size = j->asked.size, .audience = t.audience, .expires = t.expires * 1000};
 	buf_free(&token);

@@ -33,7 +33,7 @@ struct http_reply *api_oidc_authorize(struct http_request *r)
 	case AUTHORIZE_CONSENT:
 		return oidc_consent_page(r, &a);
 	case AUTHORIZE_DONE:
-		return authorization_grant(r, &a, false);
+		return authorization_grant(r, &a, a.login.for_this_client);
 	case AUTHORIZE_REFUSED:
 		break;
 	}

@@ -159,9 +159,13 @@ static bool login_needed(const struct authorize *a, const struct authorize_login
 
 static bool consent_needed(const struct oidc_client *client, const struct authorize *a, const struct authorize_login *login)
 {
+	unsigned fresh = a->scopes & ~login->consented;
 	if (a->prompt_consent)
 		return true;
-	return !client->consent_never && !login->for_this_client && (a->scopes & ~login->consented) != 0;
+	/* Who approves a login on the phone was told which application it is for; that it may go on for weeks is another question. */
+	if (login->for_this_client)
+		fresh &= SCOPE_OFFLINE;
+	return !client->consent_never && fresh != 0;
 }
 
 enum authorize_step authorize_next(const struct oidc_client *client, const struct authorize *a, const struct authorize_login *login, int64_t login_after, int64_t now,

@@ -64,7 +64,7 @@ MUST_CHECK enum authorize_outcome authorize_judge(const struct oidc_client *clie
 struct authorize_login {
 	bool found;
 	int64_t login_at;        /* when the user logged in */
-	bool for_this_client;    /* that login was made for this client: the phone said yes to it */
+	bool for_this_client;    /* that login was made for this client: the phone said yes to it (not to offline_access) */
 	unsigned groups;         /* bits */
 	unsigned consented;      /* scopes this user has granted the client before */
 };

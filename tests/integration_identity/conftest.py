@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 from tana_testing import daemon, pg
 from tana_testing.identity import Identity, Ledger
+from tana_testing.oidc import Provider
 from tana_testing.storages import *  # noqa: F403
 
 
@@ -37,6 +38,24 @@ def identity_factory(database, tmp_path, seen, watched):
         return made.start() if start else made
 
     return make
+
+
+@pytest.fixture
+def provider_factory(database, tmp_path, seen, watched):
+    """provider_factory(...) starts an OpenID Provider on a fresh database; see Provider for what can be chosen."""
+    numbers = itertools.count()
+
+    def make(*args, start=True, **kw):
+        made = Provider(tmp_path / f"provider-{next(numbers)}", database(), args=args, seen=seen("identityd"), **kw)
+        watched.append(made)
+        return made.start() if start else made
+
+    return make
+
+
+@pytest.fixture
+def provider(provider_factory):
+    return provider_factory()
 
 
 @pytest.fixture

@@ -168,6 +168,12 @@ static void steps(void **state)
 	next_is(&c, &none, &fewer, 0, AUTHORIZE_REFUSED, ERR_CONSENT_REQUIRED);
 	fewer.for_this_client = true;
 	next_is(&c, &a, &fewer, 0, AUTHORIZE_DONE, ERR_COUNT);
+	struct authorize weeks = a;
+	weeks.scopes |= SCOPE_OFFLINE;
+	next_is(&c, &weeks, &fewer, 0, AUTHORIZE_CONSENT, ERR_COUNT);
+	fewer.consented = SCOPE_ALL;
+	next_is(&c, &weeks, &fewer, 0, AUTHORIZE_DONE, ERR_COUNT);
+	fewer.consented = SCOPE_OPENID;
 	struct authorize ask = a;
 	ask.prompt_consent = true;
 	next_is(&c, &ask, &known, 0, AUTHORIZE_CONSENT, ERR_COUNT);

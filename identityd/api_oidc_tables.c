@@ -83,6 +83,7 @@ const enum error_code oidc_authorize_errors[] = {ERR_MALFORMED_PARAMETER, ERR_CO
 const enum error_code oidc_token_errors[] = {CLIENT_ERRORS,	  ERR_INVALID_GRANT,	     ERR_UNAUTHORIZED_CLIENT, ERR_UNSUPPORTED_GRANT_TYPE, ERR_INVALID_SCOPE,
 					     ERR_ACCESS_DENIED, ERR_AUTHORIZATION_PENDING, ERR_SLOW_DOWN,	      ERR_EXPIRED_TOKEN,	  ERR_COUNT};
 const enum error_code oidc_userinfo_errors[] = {ERR_UNAUTHENTICATED, ERR_INVALID_TOKEN, ERR_INSUFFICIENT_SCOPE, ERR_COUNT};
+const enum error_code oidc_userinfo_form_errors[] = {ERR_UNAUTHENTICATED, ERR_INVALID_TOKEN, ERR_INSUFFICIENT_SCOPE, ERR_INVALID_REQUEST, ERR_MALFORMED_PARAMETER, ERR_COUNT};
 const enum error_code oidc_introspect_errors[] = {CLIENT_ERRORS, ERR_UNAUTHORIZED_CLIENT, ERR_COUNT};
 const enum error_code oidc_revoke_errors[] = {CLIENT_ERRORS, ERR_INVALID_GRANT, ERR_COUNT};
 const enum error_code oidc_logout_errors[] = {ERR_MALFORMED_PARAMETER, ERR_COUNT};

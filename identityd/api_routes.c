@@ -118,7 +118,7 @@ const struct http_route identity_routes[] = {
 	{.method = HTTP_GET, .path = "/userinfo", .handler = api_oidc_userinfo, .access = ACCESS_TOKEN, .flags = HTTP_OAUTH, .answers = oidc_userinfo_answers,
 	 .errors = oidc_userinfo_errors, .summary = "Whose access token is this?"},
 	{.method = HTTP_POST, .path = "/userinfo", .handler = api_oidc_userinfo_form, .access = ACCESS_TOKEN, .flags = HTTP_OAUTH | HTTP_BODY_OPTIONAL,
-	 .body_max = OIDC_FORM_MAX, .form = oidc_userinfo_form, .answers = oidc_userinfo_answers, .errors = oidc_userinfo_errors, .summary = "The same, as a form"},
+	 .body_max = OIDC_FORM_MAX, .form = oidc_userinfo_form, .answers = oidc_userinfo_answers, .errors = oidc_userinfo_form_errors, .summary = "The same, as a form"},
 	{.method = HTTP_POST, .path = "/oauth2/introspect", .handler = api_oidc_introspect, .access = ACCESS_CLIENT, .flags = HTTP_OAUTH, .body_max = OIDC_FORM_MAX,
 	 .form = oidc_one_token_form, .answers = oidc_introspect_answers, .errors = oidc_introspect_errors, .summary = "Does this token count?",
 	 .doc = "RFC 7662, for clients with a secret, about tokens that were given to them; others are not active."},

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/hex.h"
 #include "login.h"
+#include "oidc_store.h"
 #include "wire/identity.h"
 
 enum { TOKEN_ID_BYTES = 8 /* of the token's hash: names it, and is of no other use */ };
@@ -83,8 +84,10 @@ static enum db_status run_revoke(struct db_job *job, struct db_conn *c, struct e
 {
 	struct revoke_job *j = (struct revoke_job *)job;
 	bool was = false;
-	if (j->all)
-		return tokens_delete(c, j->user_id, &j->count, err);
+	if (j->all) { /* also what applications were granted for longer than a login */
+		enum db_status ended = oidc_grants_revoke_of(c, j->user_id, clock_wall_ms(), err);
+		return ended == DB_OK ? tokens_delete(c, j->user_id, &j->count, err) : ended;
+	}
 	enum db_status st = token_delete(c, &j->hash, &was, err);
 	j->count = was;
 	return st;

@@ -258,7 +258,7 @@ static struct http_reply *check_body(struct http_request *r)
 		return http_reply_error_code(r, ERR_LENGTH_REQUIRED, "a Content-Length is needed");
 	if (r->route->body && str_present(h->content_type) && !is_type(h->content_type, "application/json"))
 		return http_reply_error_code(r, ERR_UNSUPPORTED_MEDIA_TYPE, "the body must be application/json in UTF-8");
-	if (r->route->form && !(str_present(h->content_type) && is_type(h->content_type, form_type)))
+	if (r->route->form && has_body && !(str_present(h->content_type) && is_type(h->content_type, form_type)))
 		return http_reply_error_code(r, ERR_UNSUPPORTED_MEDIA_TYPE, "the body must be %s in UTF-8", form_type);
 	if (r->body_announced > request_body_max(r))
 		return http_reply_error_code(r, ERR_TOO_LARGE, "the body is larger than %zu bytes", r->route->body_max);

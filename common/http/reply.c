@@ -141,7 +141,7 @@ static const char *oauth_code(enum error_code code)
 		return error_code_text(code);
 	if (status == 503 || status == 429 || status == 507)
 		return "temporarily_unavailable";
-	return status >= 500 ? "server_error" : status == 401 ? "invalid_client" : status == 403 ? "access_denied" : "invalid_request";
+	return status >= 500 ? "server_error" : status == 401 ? "invalid_token" : status == 403 ? "access_denied" : "invalid_request";
 }
 
 struct http_reply *http_reply_error_extra(struct http_request *r, const struct error *err, struct str extra)

@@ -140,10 +140,10 @@ static bool update(struct cli *c, struct error *err)
 	struct wallet_order o = wallet_order(TX_USER_UPDATE);
 	struct actor a;
 	o.value[TXF_DISPLAY_NAME] = str_from(option_text(c->in, "display-name"));
-	o.value[TXF_BIO] = str_from(option_text(c->in, "bio"));
+	o.value[TXF_BIO] = option_bool(c->in, "clear-bio") ? STR_LIT("") : str_from(option_text(c->in, "bio"));
 	o.value[TXF_AVATAR_HASH] = str_from(option_text(c->in, "avatar"));
 	if (!str_present(o.value[TXF_DISPLAY_NAME]) && !str_present(o.value[TXF_BIO]) && !str_present(o.value[TXF_AVATAR_HASH]))
-		return error_set(err, ERR_USAGE, "What is to change? --display-name TEXT, --bio TEXT, --avatar HASH");
+		return error_set(err, ERR_USAGE, "What is to change? --display-name TEXT, --bio TEXT, --clear-bio, --avatar HASH");
 	if (!actor_open(c, invocation_arg(c->in, "user"), false, &a, err))
 		return false;
 	bool ok = order_carry_out(c, &a, &o, err, "Changed what %.*s shows of itself.", STR_ARG(a.username));

@@ -79,6 +79,7 @@ static const struct option_row user_list_options[] = {OPTION_LIMIT("1000"), END_
 static const struct option_row user_update_options[] = {
 	{.name = "display-name", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "TEXT", .doc = "The name people see."},
 	{.name = "bio", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "TEXT", .doc = "What the user says of itself."},
+	{.name = "clear-bio", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Say nothing of itself any more."},
 	{.name = "avatar", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "HASH", .doc = "SHA-256 of a picture in the content store."},
 	OPTIONS_SENDING,
 	END_OPTIONS,

@@ -45,6 +45,12 @@ def check(done):
         r"^snapshot +verified: ",
         r"^[0-9a-f]{64}  README.md$",
         r"^[0-9a-f]{64}  there$",
+        r"^Transferred 12.50 USD from @alice to @bob\.$",
+        r"^@alice +USD +87.50 +0.00$",
+        r"^Published LICENSE ",
+        r"^The transaction is in the block\.$",
+        r"^ledger +valid ",
+        r"^t4 +valid ",
         r"^End it: scripts/demo stop$",
     ):
         assert re.search(line, done.stdout, re.M), f"no line {line}\n{done.stdout}\n{done.stderr}"

@@ -157,7 +157,7 @@ bool api_start(struct ledger *l, struct http_options *http, struct error *err)
 	http->health = ledger_health;
 	http->info = ledger_info;
 	http->metrics = ledger_metrics_collect;
-	http->metric_list = ledger_metric_list;
+	http->metric_list = ledger_metrics(&l->arena);
 	return true;
 }
 

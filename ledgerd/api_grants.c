@@ -44,9 +44,9 @@ static struct http_reply *make_grant(const struct grant_job *j)
 	struct buf token = {0};
 	random_bytes(random, sizeof random);
 	hex_encode(id, random, sizeof random);
-	struct sat t = {.node_id = l->config.validator_id,
+	struct sat t = {.node_id = l->node_id,
 			.service = STR_LIT("ledger"),
-			.audience = arena_printf(a, "%.*s/t4", STR_ARG(l->config.validator_id)),
+			.audience = arena_printf(a, "%.*s/t4", STR_ARG(l->node_id)),
 			.issued_at = j->now / 1000,
 			.expires = j->now / 1000 + SAT_LIFETIME_DEFAULT_S,
 			.id = str_from(id),
@@ -66,7 +66,8 @@ static struct http_reply *make_grant(const struct grant_job *j)
 static enum db_status note(struct db_job *job, struct db_conn *c, struct error *err)
 {
 	struct grant_job *j = (struct grant_job *)job;
-	return grant_note(c, j->asked.user_id, j->asked.hash, j->asked.size, j->now, &j->noted, &j->open, err);
+	const struct ledger *l = http_ctx(j->r);
+	return grant_note(c, j->asked.user_id, j->asked.hash, j->asked.size, j->now, l->config.grant_keep_ms, &j->noted, &j->open, err);
 }
 
 static void noted(struct db_job *job, enum db_status status, const struct error *err)
@@ -119,7 +120,7 @@ struct http_reply *api_grant(struct http_request *r)
 	struct error err;
 	if (!http_read_body(r, &ledger_grant_query_message, &j->asked, &reply))
 		return reply;
-	if (!l->has_key || !str_present(l->config.validator_id))
+	if (!l->has_key || !str_present(l->node_id))
 		return http_reply_error_code(r, ERR_UNAVAILABLE, "this ledger has no key of a node, so no store would take its grants");
 	j->r = r;
 	j->now = clock_wall_ms();

@@ -74,6 +74,7 @@ ANSWERS(currencies_answers, JSON_OK(ledger_currencies_message, "All of them, by 
 ANSWERS(supply_answers, JSON_OK(ledger_supplies_message, "All currencies, by code."));
 ANSWERS(validators_answers, JSON_OK(ledger_validators_message, "The set that the next block is signed by one of, by id."));
 ANSWERS(content_answers, JSON_OK(ledger_content_list_message, "A page, by hash and owner."));
+ANSWERS(content_sync_answers, JSON_OK(ledger_content_sync_message, "The job, and what it has done."));
 ANSWERS(block_list_answers, JSON_OK(ledger_block_list_message, "Canonical JSON: blocks by height."));
 ANSWERS(block_answers, JSON_OK(ledger_block_message, "Canonical JSON: the block."));
 ANSWERS(grant_answers, JSON_OK(ledger_grant_message, "A token for t4."));
@@ -110,6 +111,7 @@ const struct http_route ledger_routes[] = {
 	READ("/supply", api_supply, supply_answers, NULL, NULL, "How much there is of each currency", "All balances, holds and stakes together."),
 	READ("/validators", api_validators, validators_answers, NULL, NULL, "Who may sign the next block", NULL),
 	READ("/content", api_content, content_answers, list_errors, content_params, "References to content", "The bytes are in t4, under the hash."),
+	READ("/content/sync", api_content_sync, content_sync_answers, NULL, NULL, "How far this node's content is", "What the chain refers to is fetched into the local t4 in the background."),
 	{.method = HTTP_POST, .path = "/content/grants", .handler = api_grant, .access = ACCESS_USER_SIGNED, .flags = HTTP_WRITE, .body_max = 4096,
 	 .body = &ledger_grant_query_message, .answers = grant_answers, .errors = grant_errors, .summary = "Leave to bring bytes to t4",
 	 .doc = "A token bound to the hash and size. At most 1 GiB may be granted to a user and not published; what is never published is collected after a day."},

@@ -3,6 +3,7 @@
 #include "core.h"
 #include "follower.h"
 #include "ledger_feed.h"
+#include "ledger_jobs.h"
 #include "wire/ledger.h"
 
 static const char *audit_text(enum core_audit audit)
@@ -34,6 +35,7 @@ struct http_reply *api_status(struct http_request *r)
 	struct core_tip tip;
 	core_tip(l->core, &tip);
 	core_get_stats(l->core, &stats);
+	bool producer = l->config.role == LEDGER_PRODUCER;
 	struct ledger_status answer = {
 		.chain_id = l->chain_id,
 		.genesis_hash = hash_text(a, &l->genesis.hash),
@@ -41,8 +43,8 @@ struct http_reply *api_status(struct http_request *r)
 		.hash = hash_text(a, &tip.hash),
 		.timestamp = tip.timestamp,
 		.state_root = hash_text(a, &tip.state_root),
-		.validator_id = l->producer ? l->config.validator_id : STR_NONE,
-		.producing = l->producer && core_is_validator(l->core, l->config.validator_id, &l->node_key.public_key) ? JSON_TRUE : JSON_FALSE,
+		.validator_id = producer ? l->config.validator_id : STR_NONE,
+		.producing = producer && core_is_validator(l->core, l->config.validator_id, &l->node_key.public_key) ? JSON_TRUE : JSON_FALSE,
 		.pending = (int64_t)stats.pending,
 		.audit = str_from(audit_text(stats.audit)),
 	};
@@ -51,6 +53,14 @@ struct http_reply *api_status(struct http_request *r)
 		answer.following = &following;
 	}
 	return http_reply_json(r, 200, &ledger_status_message, &answer);
+}
+
+struct http_reply *api_content_sync(struct http_request *r)
+{
+	const struct ledger *l = http_ctx(r);
+	struct ledger_content_sync answer;
+	ledger_jobs_content(l->jobs, http_arena(r), &answer);
+	return http_reply_json(r, 200, &ledger_content_sync_message, &answer);
 }
 
 struct http_reply *api_events(struct http_request *r)

@@ -32,11 +32,8 @@ static struct ledger_tx waiting(struct arena *arena, const struct pending_info *
 	};
 }
 
-/*
- * Where a transaction stands. What waits is asked first: on its way from there it is in the tables before it is gone from the queue, so that it is
- * always somewhere.
- */
-static enum db_status find(const struct ledger *l, struct db_conn *c, const struct hash *id, struct arena *arena, struct ledger_tx *out, bool *found,
+/* What waits is asked first: on its way from there a transaction is in the tables before it is gone from the queue, so that it is always somewhere. */
+static enum db_status look(const struct ledger *l, struct db_conn *c, const struct hash *id, struct arena *arena, struct ledger_tx *out, bool *found,
 			   struct error *err)
 {
 	struct pending_info p;
@@ -45,6 +42,16 @@ static enum db_status find(const struct ledger *l, struct db_conn *c, const stru
 		return read_tx(c, hash_text(arena, id), arena, out, found, err);
 	*out = waiting(arena, &p);
 	return DB_OK;
+}
+
+/* Where a transaction stands. Before it is said that there is none: what was kept is read again after a start, and until then nobody knows. */
+static enum db_status find(const struct ledger *l, struct db_conn *c, const struct hash *id, struct arena *arena, struct ledger_tx *out, bool *found,
+			   struct error *err)
+{
+	enum db_status st = look(l, c, id, arena, out, found, err);
+	if (st != DB_OK || *found)
+		return st;
+	return core_ready(l->core, err) ? look(l, c, id, arena, out, found, err) : DB_UNAVAILABLE;
 }
 
 /* ---- Handed in ---- */

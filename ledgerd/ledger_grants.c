@@ -21,7 +21,8 @@ static enum db_status ask(struct db_conn *c, const struct db_sql *sql, struct db
 	return db_finish(rows, err);
 }
 
-enum db_status grant_note(struct db_conn *c, struct str user, struct str hash, int64_t size, int64_t now_ms, bool *noted, int64_t *open, struct error *err)
+enum db_status grant_note(struct db_conn *c, struct str user, struct str hash, int64_t size, int64_t now_ms, int64_t keep_ms, bool *noted,
+			  int64_t *open, struct error *err)
 {
 	int64_t published = 0;
 	char key[160];
@@ -34,7 +35,7 @@ enum db_status grant_note(struct db_conn *c, struct str user, struct str hash, i
 		return st;
 	st = db_run(c, &SQL_FORGET_PUBLISHED, DB_ARGS(DB_TEXT(user)), NULL, err);
 	if (st == DB_OK)
-		st = ask(c, &SQL_OPEN, DB_ARGS(DB_TEXT(user), DB_TEXT(hash), DB_INT(now_ms - GRANT_KEPT_MS)), open, err);
+		st = ask(c, &SQL_OPEN, DB_ARGS(DB_TEXT(user), DB_TEXT(hash), DB_INT(now_ms - keep_ms)), open, err);
 	if (st != DB_OK)
 		return st;
 	*noted = size <= GRANT_BYTES_MAX && *open <= GRANT_BYTES_MAX - size;

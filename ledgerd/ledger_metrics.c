@@ -2,6 +2,7 @@
 
 #include "core.h"
 #include "db/db_pool.h"
+#include "ledger_jobs.h"
 
 /* name, type, scale, help */
 #define LEDGER_METRICS(M)                                                                                                        \
@@ -46,7 +47,18 @@ static const struct metric state_audit_metric = {.name = "tana_ledger_state_audi
 						 .values = value_state_audit};
 
 #define LISTED(name, type, factor, text) &name##_metric,
-const struct metric *const ledger_metric_list[] = {LEDGER_METRICS(LISTED) &state_audit_metric, NULL};
+static const struct metric *const own[] = {LEDGER_METRICS(LISTED) & state_audit_metric};
+
+const struct metric *const *ledger_metrics(struct arena *arena)
+{
+	size_t theirs = 0;
+	while (ledger_jobs_metric_list[theirs])
+		theirs++;
+	const struct metric **all = arena_zalloc(arena, ARRAY_LEN(own) + theirs + 1, sizeof *all);
+	memcpy(all, own, sizeof own);
+	memcpy(all + ARRAY_LEN(own), ledger_jobs_metric_list, theirs * sizeof *all);
+	return all;
+}
 
 static void collect_core(struct ledger *l)
 {
@@ -56,7 +68,7 @@ static void collect_core(struct ledger *l)
 	core_tip(l->core, &tip);
 	value_height = tip.height;
 	value_block_timestamp_seconds = tip.timestamp;
-	value_producing = l->producer && core_is_validator(l->core, l->config.validator_id, &l->node_key.public_key);
+	value_producing = l->config.role == LEDGER_PRODUCER && core_is_validator(l->core, l->config.validator_id, &l->node_key.public_key);
 	value_pending = (int64_t)s.pending;
 	value_pending_bytes = (int64_t)s.pending_bytes;
 	value_parked = (int64_t)s.parked;
@@ -93,6 +105,7 @@ void ledger_metrics_collect(void *ctx)
 	struct ledger *l = ctx;
 	collect_core(l);
 	collect_database(l);
+	ledger_jobs_metrics_collect(l->jobs);
 	value_event_streams = (int64_t)sse_hub_streams(l->hub);
 }
 
@@ -140,6 +153,7 @@ void ledger_info(void *ctx, struct buf *out)
 	put_text(out, "chainId", l->chain_id);
 	put_text(out, "genesisHash", str_from(hash));
 	put_text(out, "validatorId", o->validator_id);
+	put_text(out, "nodeId", l->node_id);
 	if (l->has_key)
 		ed25519_public_to_text(&l->node_key.public_key, key);
 	put_text(out, "publicKey", l->has_key ? str_from(key) : STR_NONE);

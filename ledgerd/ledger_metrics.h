@@ -5,7 +5,9 @@
 #include "base/buf.h"
 #include "http/metrics.h"
 
-extern const struct metric *const ledger_metric_list[]; /* NULL-terminated */
+struct arena;
+/* All of them, those of the jobs included; NULL-terminated, in the arena. */
+const struct metric *const *ledger_metrics(struct arena *arena);
 void ledger_metrics_collect(void *ctx);
 void ledger_health(void *ctx, struct buf *out);
 void ledger_info(void *ctx, struct buf *out);

@@ -24,7 +24,7 @@ def granting(ledger_factory, tmp_path, service):
     path = write_key(tmp_path / "ledger-key.json", service.key)
 
     def make(*args, **kw):
-        return ledger_factory("--node-id", NODE, "--service-key", path, *args, **kw)
+        return ledger_factory("--service-key", path, *args, validator=NODE, **kw)
 
     return make
 
@@ -90,7 +90,8 @@ def test_at_most_a_gibibyte_that_is_not_published(granting):
     assert ask(alice, b"4", GIB - 500).status == refused.status
 
 
-def test_without_a_service_key_there_are_no_grants(ledger):
-    alice = ledger.user("alice")
-    answer = grant(ledger, alice, blob(10))
-    assert answer.status == 503, answer
+def test_without_a_service_key_the_node_s_own_signs(ledger_factory, t4_factory):
+    ledger = ledger_factory(validator=NODE)
+    t4 = t4_factory("--trust-key", f"{NODE}/ledger={ledger.key.public}")
+    alice, data = ledger.user("alice"), blob(10)
+    t4.put(data, token=grant(ledger, alice, data).expect(200)["grant"]).expect(201)

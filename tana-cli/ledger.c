@@ -245,7 +245,7 @@ static bool check_key(struct cli *c, const struct actor *a, struct str current, 
 bool actor_open(struct cli *c, const char *text, bool staff, struct actor *out, struct error *err)
 {
 	struct ledger_user user;
-	struct str who, chain_id;
+	struct str who = STR_NONE, chain_id = STR_NONE;
 	bool is_id = false;
 	*out = (struct actor){0};
 	if (!text)
@@ -278,7 +278,7 @@ bool actor_open(struct cli *c, const char *text, bool staff, struct actor *out, 
 
 bool actor_open_new(struct cli *c, struct str username, struct actor *out, struct error *err)
 {
-	struct str chain_id;
+	struct str chain_id = STR_NONE;
 	char key[ED25519_PUBLIC_TEXT_LEN + 1], id[USER_ID_LEN + 1];
 	*out = (struct actor){.username = username, .path = path_user(&c->arena, username)};
 	if (!ledger_chain_id(c, &chain_id, err) || !open_key(c, out, err))

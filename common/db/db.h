@@ -11,6 +11,9 @@
  * exit. A column of PostgreSQL that is none of the three types (what COUNT, SUM and comparisons give) is read as BIGINT where it is
  * a whole number or a boolean; other types are refused as DB_BROKEN: cast them in the SQL. TEXT goes by the database's order of
  * bytes on SQLite, by its collation on PostgreSQL.
+ *
+ * Several services may share one PostgreSQL database when each URL names a schema of its own (`?options=-csearch_path%3Dledger`); one that is
+ * not there yet is made when the database is opened for writing.
  */
 #ifndef TANA_DB_DB_H
 #define TANA_DB_DB_H

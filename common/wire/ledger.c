@@ -273,7 +273,7 @@ struct balances {
 static const struct json_field balances_rows[] = {
 	F_LIST(struct balances, balances, "balances", JSON_REQUIRED, 0, &ledger_balance_message, "The list's items."),
 };
-static JSON_MESSAGE(balances_message, "Balances", struct balances, balances_rows);
+static JSON_CLOSED_MESSAGE(balances_message, "Balances", struct balances, balances_rows);
 
 void ledger_balances_write(struct buf *out, const struct ledger_balance *rows, size_t count)
 {

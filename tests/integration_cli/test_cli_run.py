@@ -9,6 +9,7 @@ import socket
 import time
 
 import pytest
+from tana_testing import pg
 from tana_testing.daemon import PATIENCE
 from tana_cli import free_port, listen_options, wait_gone
 
@@ -186,6 +187,24 @@ def test_services_do_not_outlive_a_killed_foreground(me):
     pid = service(me)["pid"]
     front.end(signal.SIGKILL)
     wait_gone(pid)
+
+
+def test_services_share_one_postgresql(me, tmp_path):
+    """Each in a schema of its own; mesh's is the default one."""
+    cluster = pg.Cluster(tmp_path / "pg").start()
+    try:
+        me("start", "--dev", "--postgres", cluster.url, "--block-interval", "10ms", *me.listen, within=60).ok
+        me("user", "create", "@alice").ok
+        me("mesh", "register", "--dev", "--node-id", "validator-1").ok
+        assert me("verify", "--json").ok.json["valid"]
+        with pg.connection(cluster.url) as db, db.cursor() as c:
+            c.execute("SELECT table_schema FROM information_schema.tables WHERE table_name IN ('blocks', 'nodes') ORDER BY table_name")
+            assert c.fetchall() == [("ledger",), ("public",)]
+        me("restart").ok
+        assert me("user", "show", "@alice", "--json").ok.json["user"]["username"] == "@alice"
+        me("stop").ok
+    finally:
+        cluster.stop()
 
 
 def test_a_database_password_is_not_on_the_command_line(me):

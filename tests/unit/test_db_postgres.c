@@ -71,6 +71,54 @@ static void backups_are_left_to_pg_dump(void **state)
 	db_close(c);
 }
 
+/* Opens the database and makes a table in it. */
+static void *opens(void *url)
+{
+	struct error err = {0};
+	struct db_conn *c;
+	bool ok = db_open(url, DB_OPEN_CREATE, "test_db", &c, &err) == DB_OK;
+	if (ok)
+		db_close(c);
+	return ok ? url : NULL;
+}
+
+static void a_schema_that_is_not_there_is_made(void **state)
+{
+	enum { AT_ONCE = 6 };
+	const struct fixture *f = *state;
+	char url[600], name[96], sql[200];
+	pthread_t threads[AT_ONCE];
+	struct error err = {0};
+	struct db_conn *c;
+	snprintf(name, sizeof(name), "%s_beside", f->schema);
+	snprintf(url, sizeof(url), "%s_beside", f->url);
+	/* Who only reads makes nothing. */
+	c = open_how(url, DB_OPEN_READ_ONLY);
+	assert_int_equal(ask_int(c, "SELECT CAST(current_schema() IS NULL AS INTEGER)"), 1);
+	db_close(c);
+	for (size_t i = 0; i < AT_ONCE; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, opens, url), 0);
+	for (size_t i = 0; i < AT_ONCE; i++) {
+		void *ok;
+		pthread_join(threads[i], &ok);
+		assert_non_null(ok);
+	}
+	c = open_how(url, DB_OPEN_CREATE);
+	script(c, "CREATE TABLE mine (id BIGINT PRIMARY KEY)");
+	snprintf(sql, sizeof(sql), "SELECT COUNT(*) FROM pg_tables WHERE tablename = 'mine' AND schemaname = '%s'", name);
+	assert_int_equal(ask_int(c, sql), 1);
+	snprintf(sql, sizeof(sql), "DROP SCHEMA %s CASCADE", name);
+	script(c, sql);
+	db_close(c);
+	c = open_db(f);
+	assert_int_equal(ask_int(c, "SELECT COUNT(*) FROM pg_tables WHERE tablename = 'mine' AND schemaname = current_schema()"), 0);
+	db_close(c);
+	/* A search path that names nothing. */
+	snprintf(url, sizeof(url), "%s%soptions=-csearch_path%%3D", getenv("TANA_TEST_POSTGRES"), strchr(getenv("TANA_TEST_POSTGRES"), '?') ? "&" : "?");
+	assert_true(db_open(url, DB_OPEN_CREATE, "test_db", &c, &err) != DB_OK);
+	assert_true(err.message[0]);
+}
+
 DB_SQL(sql_touch, "UPDATE pair SET n = n + 1 WHERE id = $1");
 
 struct crossing {
@@ -405,6 +453,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		DB_CASE(whole_numbers_of_any_type_are_read),
 		DB_CASE(passwords_are_not_told),
+		DB_CASE(a_schema_that_is_not_there_is_made),
 		DB_CASE(backups_are_left_to_pg_dump),
 		DB_CASE(a_deadlock_may_be_tried_again),
 		DB_CASE(a_lock_held_too_long_is_unavailable),

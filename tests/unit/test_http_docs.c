@@ -72,6 +72,22 @@ static void markdown(void **state)
 	buf_free(&out);
 }
 
+/* An answer that is a bare list says so in both. */
+static void bare_lists(void **state)
+{
+	static const struct http_answer answers[] = {{.status = 200, .message = &thing_message, .doc = "all of them"}, {.status = 0}};
+	static const struct http_route routes[] = {
+		{.method = HTTP_GET, .path = "/all", .handler = get_thing, .flags = HTTP_LIST, .answers = answers, .summary = "All things"}};
+	struct buf out = {0};
+	(void)state;
+	http_openapi_write(&out, "test", "A test.", routes, 1);
+	assert_has(&out, "{\"schema\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Thing\"}}}");
+	buf_clear(&out);
+	http_markdown_write(&out, "test", "A test.", routes, 1);
+	assert_has(&out, "| 200 | list of [`Thing`](#thing) | all of them |\n");
+	buf_free(&out);
+}
+
 static void metrics_of_a_service(void **state)
 {
 	(void)state;
@@ -94,7 +110,7 @@ static void metrics_of_a_service(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(openapi), cmocka_unit_test(markdown),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(openapi), cmocka_unit_test(markdown), cmocka_unit_test(bare_lists),
 					   cmocka_unit_test(metrics_of_a_service)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

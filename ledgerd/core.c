@@ -280,13 +280,18 @@ void core_tip(struct core *c, struct core_tip *out)
 	pthread_mutex_unlock(&c->lock);
 }
 
-bool core_is_validator(struct core *c, struct str id, const struct ed25519_public *key)
+bool core_has_validator(const struct core *c, struct str id, const struct ed25519_public *key)
 {
 	struct ed25519_public known;
 	struct error why;
-	pthread_mutex_lock(&c->lock);
 	const struct validator *v = chain_validator(&c->chain, id);
-	bool fits = v && ed25519_public_from_text(v->public_key, KEY_WRITTEN, &known, &why) && ed25519_public_equal(&known, key);
+	return v && ed25519_public_from_text(v->public_key, KEY_WRITTEN, &known, &why) && ed25519_public_equal(&known, key);
+}
+
+bool core_is_validator(struct core *c, struct str id, const struct ed25519_public *key)
+{
+	pthread_mutex_lock(&c->lock);
+	bool fits = core_has_validator(c, id, key);
 	pthread_mutex_unlock(&c->lock);
 	return fits;
 }

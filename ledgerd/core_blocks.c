@@ -265,6 +265,9 @@ static bool prepare(struct making *m, bool empty, struct error *err)
 	expire_parked(m);
 	if (m->count == 0 && !empty)
 		return true;
+	/* The last block may have taken it off the chain, or given it another key. */
+	if (!core_has_validator(c, l->config.validator_id, &l->node_key.public_key))
+		return error_set(err, ERR_WRONG_STATE, "%.*s with this node key is no validator of the chain any more", STR_ARG(l->config.validator_id));
 	c->chain.rules.verifier = (struct chain_verifier){from_queue, c};
 	if (!chain_make(&c->chain, core_source(c), m->offers, m->count, clock_wall_ms(), l->config.validator_id, &l->node_key, &m->work, err))
 		return false;
@@ -354,17 +357,23 @@ struct taking {
 static void first_finding(void *ctx, const struct chain_finding *f)
 {
 	struct taking *t = ctx;
-	if (!t->found)
-		error_set(t->err, ERR_REFUSED, "block %lld: %s: %s", (long long)f->at.height, chain_test_name(f->test), f->what);
+	long long height = f->at.height, index = f->at.index;
+	/* Of a transaction, `found` is the code with which it would have been refused. */
+	if (!t->found && index == CHAIN_PRODUCER)
+		error_set(t->err, ERR_REFUSED, "block %lld: %s: %s", height, chain_test_name(f->test), f->what);
+	else if (!t->found)
+		error_set(t->err, ERR_REFUSED, "block %lld: transaction %lld: %s: %.*s: %s", height, index, chain_test_name(f->test), STR_ARG(f->found), f->what);
 	t->found = true;
 }
 
 static void wrong_signature(void *ctx, struct chain_place at)
 {
 	struct taking *t = ctx;
-	if (!t->found)
-		error_set(t->err, ERR_REFUSED, "block %lld: %s", (long long)at.height,
-			  at.index == CHAIN_PRODUCER ? "the producer's signature is wrong" : "a transaction's signature is wrong");
+	long long height = at.height, index = at.index;
+	if (!t->found && index == CHAIN_PRODUCER)
+		error_set(t->err, ERR_REFUSED, "block %lld: %s: the producer's signature is wrong", height, chain_test_name(TEST_PRODUCER_SIGNATURE));
+	else if (!t->found)
+		error_set(t->err, ERR_REFUSED, "block %lld: transaction %lld: %s: a signature is wrong", height, index, chain_test_name(TEST_SIGNATURES));
 	t->found = true;
 }
 

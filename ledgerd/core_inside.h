@@ -101,6 +101,9 @@ void pool_free_all(struct core *c);
 void refused_note(struct core *c, const struct hash *id);
 bool refused_perhaps(const struct core *c, const struct hash *id);
 
+/* core.c: as core_is_validator, under the lock. */
+bool core_has_validator(const struct core *c, struct str id, const struct ed25519_public *key);
+
 /* core_offer.c: what the store brings */
 extern const struct mempool_events core_mempool_events;
 

@@ -24,18 +24,18 @@ def post(ledger, message, key, **kw):
 def test_one_byte_from_canonical(ledger, alice):
     good = alice.transfer(ledger.sovereign, "1", memo="a\u00e9\t\"\\", nonce=alice.next_nonce).message
     alice.next_nonce += 1
-    nonce = b'"nonce":%d' % json.loads(good)["nonce"]
     assert b"a\xc3\xa9\\t" in good
+    number = b'"nonce":%d' % json.loads(good)["nonce"]
     variants = {
         "blank after a comma": good.replace(b",", b", ", 1), "blank after a colon": good.replace(b":", b": ", 1), "blank inside": b"{ " + good[1:],
         "blank at the end": good[:-1] + b" }", "newline": good[:-1] + b"\n}", "escaped letter": good.replace(b'"memo"', b'"mem\\u006f"'),
-        "escaped value": good.replace(b"a\xc3\xa9", b"a\\u00e9"), "upper-case escape": good.replace(b"\\t", b"\\u0009"),
-        "escaped slash": good.replace(b'"USD"', b'"\\u0055SD"'), "float": good.replace(nonce, nonce + b".0"),
-        "exponent": good.replace(nonce, nonce + b"e0"), "leading zero": good.replace(nonce, nonce.replace(b":", b":0")),
-        "minus zero": good.replace(nonce, b'"nonce":-0'), "too large an integer": good.replace(nonce, b'"nonce":9007199254740992'),
-        "twice": good[:-1] + b',"type":"transfer"}', "out of order": b'{"type":"transfer",' + good[1:].replace(b',"type":"transfer"', b""),
-        "NUL": good.replace(b"\\t", b"\\u0000"), "key outside the subset": good[:-1] + b',"z z":1}', "lone surrogate": good.replace(b"\\t", b"\\ud800"),
-        "an array": b"[1]", "a text": b'"x"', "deep": good[:-1] + b',"z":' + b"[" * 40 + b"]" * 40 + b"}",
+        "escaped value": good.replace(b"a\xc3\xa9", b"a\\u00e9"), "escaped control": good.replace(b"\\t", b"\\u0009"),
+        "escaped ASCII": good.replace(b'"USD"', b'"\\u0055SD"'), "float": good.replace(number, number + b".0"), "exponent": good.replace(number, number + b"e0"),
+        "leading zero": good.replace(number, number.replace(b":", b":0")), "minus zero": good.replace(number, b'"nonce":-0'),
+        "too large an integer": good.replace(number, b'"nonce":9007199254740992'), "twice": good[:-1] + b',"type":"transfer"}',
+        "out of order": b'{"type":"transfer",' + good[1:].replace(b',"type":"transfer"', b""), "NUL": good.replace(b"\\t", b"\\u0000"),
+        "key outside the subset": good[:-1] + b',"z z":1}', "lone surrogate": good.replace(b"\\t", b"\\ud800"), "an array": b"[1]", "a text": b'"x"',
+        "deep": good[:-1] + b',"z":' + b"[" * 40 + b"]" * 40 + b"}",
     }
     for name, message in variants.items():
         assert message != good, name

@@ -10,7 +10,6 @@ import urllib.parse
 import pytest
 from tana_testing import pg
 from tana_testing.client import eventually
-from tana_testing.daemon import PATIENCE
 from tana_testing.ledger_wallet import Wallet
 from tana_testing.shim import SYNC, WRITE, Faults
 
@@ -67,7 +66,7 @@ class Load:
 
     def check(self, ledger):
         """Exact accounting."""
-        eventually(lambda: ledger.status()["pending"] == 0, 60 * PATIENCE, what="nothing waits")
+        eventually(lambda: ledger.status()["pending"] == 0, 60, what="nothing waits")
         for t in self.taken.values():
             found = ledger.settled(t)
             assert found["status"] == "included" or (found["status"] == "refused" and found["code"] and found["error"]), found
@@ -83,6 +82,10 @@ class Load:
         return chain
 
 
+#: Room for whatever a thread hands in while no block is made.
+ROOM = {"maxPendingPerUser": 100_000}
+
+
 def rich(ledger, count=4):
     """Users with 100.00 each."""
     wallets = [Wallet(f"user{n}") for n in range(count)]
@@ -96,7 +99,7 @@ def reconnect(ledger):
 
 
 def test_kill_9_under_load(ledger_factory):
-    ledger = ledger_factory(interval=30)
+    ledger = ledger_factory(interval=30, params=ROOM)
     load = Load([ledger], rich(ledger))
     rng = random.Random(11)
     try:
@@ -113,7 +116,7 @@ def test_kill_9_under_load(ledger_factory):
 
 
 def test_terms_under_load(ledger_factory):
-    ledger = ledger_factory(interval=30)
+    ledger = ledger_factory(interval=30, params=ROOM)
     load = Load([ledger], rich(ledger))
     try:
         for _ in range(3):
@@ -145,7 +148,7 @@ def test_a_full_disk(storage, ledger_factory, database, tmp_path):
     assert ledger.height == height and ledger.balance(alice) == ("1000.00", "0.00")
     ledger.get("/health").expect(200)
     faults.heal()
-    eventually(lambda: ledger.submit(alice.update(nonce=alice.next_nonce)).status in (200, 202), 20 * PATIENCE)
+    eventually(lambda: ledger.submit(alice.update(nonce=alice.next_nonce)).status in (200, 202), 20)
     alice.next_nonce += 1
     ledger.include(alice.update())
     ledger.whole()
@@ -155,7 +158,7 @@ def test_a_full_disk(storage, ledger_factory, database, tmp_path):
 def test_a_disk_that_fills_while_a_block_is_written(storage, ledger_factory, database, tmp_path):
     url = database()
     faults = Faults(tmp_path, url.removeprefix("sqlite:"))
-    ledger = ledger_factory(db_url=url, env=faults.env, interval=400)
+    ledger = ledger_factory(db_url=url, env=faults.env, interval=400, params=ROOM)
     ledger.daemon.allowed.append("storage|disk|space|full|block|I/O|io_error")
     load = Load([ledger], rich(ledger))
     try:
@@ -259,13 +262,13 @@ def test_the_database_is_away(storage, ledger_factory, relay):
     ledger.daemon.allowed.append("database|connection|block|unavailable")
     alice = ledger.rich("alice")
     relay.cut()
-    eventually(lambda: not ready(ledger), 10 * PATIENCE, what="/ready says so")
+    eventually(lambda: not ready(ledger), 10, what="/ready says so")
     answer = ledger.submit(alice.update(nonce=alice.next_nonce))
     assert answer.refused(503, "unavailable") and answer.header("Retry-After")
     ledger.get("/health").expect(200)
     assert ledger.get("/users").status == 503
     relay.mend()
-    eventually(lambda: ready(ledger), 30 * PATIENCE, what="/ready is well again")
+    eventually(lambda: ready(ledger), 30, what="/ready is well again")
     again = ledger.submit(alice.update(nonce=alice.next_nonce))
     assert again.status in (200, 202)
     alice.next_nonce += 1
@@ -277,7 +280,7 @@ def test_the_database_is_away(storage, ledger_factory, relay):
 @pytest.mark.storage_only("postgres")
 def test_a_database_that_comes_and_goes_under_load(storage, ledger_factory, relay):
     relay, url = relay
-    ledger = ledger_factory(db_url=url, interval=30)
+    ledger = ledger_factory(db_url=url, interval=30, params=ROOM)
     ledger.daemon.allowed.append("database|connection|block|unavailable")
     load = Load([ledger], rich(ledger))
     try:
@@ -286,7 +289,7 @@ def test_a_database_that_comes_and_goes_under_load(storage, ledger_factory, rela
             relay.cut()
             time.sleep(0.1 * n)
             relay.mend()
-            eventually(lambda: ready(ledger), 30 * PATIENCE, what="well again")
+            eventually(lambda: ready(ledger), 30, what="well again")
     finally:
         relay.mend()
         time.sleep(0.3)
@@ -301,7 +304,7 @@ def test_kill_9_of_postgresql_under_load(storage, ledger_factory, tmp_path):
     cluster = pg.Cluster(tmp_path / "pg")
     cluster._script("start", "max_connections=60")
     try:
-        ledger = ledger_factory(db_url=cluster.url, interval=30)
+        ledger = ledger_factory(db_url=cluster.url, interval=30, params=ROOM)
         ledger.daemon.allowed.append("database|connection|block|unavailable")
         load = Load([ledger], rich(ledger))
         try:
@@ -310,7 +313,7 @@ def test_kill_9_of_postgresql_under_load(storage, ledger_factory, tmp_path):
                 cluster.crash()
                 time.sleep(0.2)
                 cluster.up()
-                eventually(lambda: ready(ledger), 60 * PATIENCE, what="well again")
+                eventually(lambda: ready(ledger), 60, what="well again")
         finally:
             time.sleep(0.3)
             load.end()

@@ -5,7 +5,7 @@ import threading
 import pytest
 from tana_testing import oracle
 from tana_testing.client import eventually
-from tana_testing.daemon import PATIENCE, SANITIZED
+from tana_testing.daemon import SANITIZED
 from tana_testing.ledger_forms import STATUS
 from tana_testing.ledger_history import History
 from tana_testing.ledger_wallet import Wallet, make_genesis, now
@@ -22,7 +22,7 @@ def with_history(ledger_factory, seed, **params):
 
 
 def settle(ledger):
-    eventually(lambda: ledger.get("/transactions/pending").expect(200)["transactions"] == [], 30 * PATIENCE, what="nothing waits")
+    eventually(lambda: ledger.get("/transactions/pending").expect(200)["transactions"] == [], 30, what="nothing waits")
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -3,7 +3,6 @@
 import pytest
 from tana_testing import oracle
 from tana_testing.client import eventually
-from tana_testing.daemon import PATIENCE
 from tana_testing.ledger import path
 from tana_testing.ledger_cases import CONTENT, VALIDATOR, World
 from tana_testing.ledger_forms import sha
@@ -166,19 +165,19 @@ def test_events(ledger, world):
     with ledger.events() as stream:
         made = world.alice.transfer(world.bob, "1")
         ledger.include(made)
-        block = stream.wait("block", within=10 * PATIENCE)
+        block = stream.wait("block", within=10)
         latest = ledger.latest()
         assert block.data == {
             "height": latest["header"]["height"], "hash": latest["hash"], "producer": VALIDATOR, "timestamp": latest["header"]["timestamp"], "txCount": 1,
         }
-        event = stream.wait("transaction", within=10 * PATIENCE)
+        event = stream.wait("transaction", within=10)
         assert event.data == {
             "id": made.id, "status": "included", "height": block.data["height"], "index": 0, "type": "transfer", "from": world.alice.id, "to": world.bob.id,
         }
         # One that was queued and then dropped is told too.
         late = ledger.queue(world.alice.transfer(world.bob, "5000", nonce=world.alice.next_nonce + 1))
         ledger.include(world.alice.update())
-        stream.wait("transaction", count=3, within=10 * PATIENCE)
+        stream.wait("transaction", count=3, within=10)
         refused = next(e.data for e in stream.of("transaction") if e.data["id"] == late.id)
         assert refused["status"] == "refused" and refused["code"] == "insufficient_funds" and refused["error"]
         ids = [e.id for e in stream.events]
@@ -188,7 +187,7 @@ def test_events(ledger, world):
     ledger.include(*(world.alice.update() for _ in range(3)))
     ledger.restart()
     with ledger.events(last_id=first.id) as stream:
-        eventually(lambda: len({e.data["id"] for e in stream.of("transaction") if e.data["status"] == "included"}) >= 4, 10 * PATIENCE)
+        eventually(lambda: len({e.data["id"] for e in stream.of("transaction") if e.data["status"] == "included"}) >= 4, 10)
         heights = [e.data["height"] for e in stream.of("block")]
         assert heights == sorted(set(heights)) and heights[-1] == ledger.height
         assert [e.id for e in stream.events] == sorted({e.id for e in stream.events})

@@ -3,7 +3,6 @@
 import concurrent.futures
 
 from tana_testing.client import eventually
-from tana_testing.daemon import PATIENCE
 from tana_testing.ledger_wallet import Wallet
 
 HOUR = 3_600_000
@@ -37,7 +36,7 @@ def test_how_many_may_wait(ledger_factory):
     ledger.queue(*(alice.update(nonce=n) for n in (5, 4, 3, 2)))
     ledger.submit(alice.update(nonce=6)).refused(422, "bad_nonce")
     ledger.include(alice.update(nonce=1))
-    eventually(lambda: nonce(ledger, alice) == (5, 6), 10 * PATIENCE)
+    eventually(lambda: nonce(ledger, alice) == (5, 6), 10)
     ledger.include(alice.update(nonce=6))
 
 
@@ -51,15 +50,12 @@ def test_a_new_user_goes_on_before_it_is_in_a_block(ledger_factory):
     assert pending(ledger) == [t.id for t in made]
     # What waits does not show in what is committed.
     ledger.get(f"/users/{alice.id}").refused(404, "unknown_user")
-    # Still there after kill -9, in the same order, with the same rules.
+    # Still there after kill -9, in the same order, with the same rules; the first block after a start need not wait.
     ledger.restart(kill=True)
-    assert pending(ledger)[-5:] == [t.id for t in made][-5:]
     ledger.submit(bob.transfer(alice, "0.02", nonce=bob.next_nonce)).refused(422, "insufficient_funds")
     assert ledger.submit(made[-1]).status == 200
-    ledger.stop()
-    done = ledger.run("produce", "--node-key", ledger.key_path, "--validator-id", ledger.validator)
-    assert done.returncode in (0, 1), done
-    ledger.start()
+    for t in made:
+        assert ledger.settled(t)["status"] == "included"
     assert [t.id for b in ledger.whole().blocks for t in b.transactions][1:] == [t.id for t in made]
     assert ledger.balance(alice) == ("4.99", "0.00") and ledger.balance(bob) == ("0.01", "0.00")
 

@@ -119,7 +119,7 @@ def test_it_does_not_serve_from_what_does_not_match(ledger, how):
     ledger.daemon.allowed.append("match|verif|audit|cannot start")
     ledger.daemon.start(wait=False)
     if how == "the last block":
-        assert ledger.daemon.process.wait(30 * PATIENCE) == 1
+        assert ledger.daemon.process.wait(30) == 1
         ledger.daemon.process = None
         return
     # A check that finds something ends the service, or says so for good.
@@ -138,5 +138,5 @@ def test_it_does_not_serve_from_what_does_not_match(ledger, how):
 
 def test_after_a_start_the_whole_state_is_checked(ledger):
     ledger.restart()
-    eventually(lambda: ledger.status().get("audit") == "passed", 30 * PATIENCE, what="the audit behind")
+    eventually(lambda: ledger.status().get("audit") == "passed", 30, what="the audit behind")
     assert oracle.canonical(ledger.status())

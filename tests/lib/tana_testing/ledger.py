@@ -8,9 +8,9 @@ import urllib.parse
 
 from . import oracle
 from .client import Client, eventually
-from .daemon import PATIENCE, Daemon, binary, run
+from .daemon import Daemon, binary, run
 from .ledger_chain import read_chain
-from .ledger_forms import Transaction
+from .ledger_forms import Transaction, read_canonical
 from .ledger_wallet import CHAIN, Wallet, make_genesis
 from .mesh import documents
 from .schema import Document
@@ -32,6 +32,15 @@ def write_key(path, key, node_id=None):
 def body_of(transaction):
     """The body of POST /transactions, the message's bytes untouched."""
     return b'{"message":' + transaction.message + b',"signature":' + json.dumps(transaction.signature).encode() + b"}"
+
+
+def state_of(text):
+    """{key: value} of what `ledgerd state` prints: a canonical line an entry, in the order of the keys."""
+    lines = [read_canonical(line.encode()) for line in text.splitlines()]
+    assert all(set(x) == {"key", "value"} for x in lines)
+    keys = [x["key"] for x in lines]
+    assert keys == sorted(set(keys))
+    return {x["key"]: x["value"] for x in lines}
 
 
 class Ledgerd:
@@ -131,7 +140,7 @@ class Ledgerd:
             value = self.look(transaction).expect(200)
             return value if value["status"] != "queued" else None
 
-        return eventually(found, within * PATIENCE, what=f"transaction {getattr(transaction, 'id', transaction)} settles")
+        return eventually(found, within, what=f"transaction {getattr(transaction, 'id', transaction)} settles")
 
     def include(self, *transactions):
         """Submits what must be taken and waits until all of it stands in blocks."""
@@ -176,7 +185,7 @@ class Ledgerd:
         return self.latest()["header"]["height"]
 
     def wait_height(self, height, within=20.0):
-        eventually(lambda: self.height >= height, within * PATIENCE, what=f"height {height}")
+        eventually(lambda: self.height >= height, within, what=f"height {height}")
 
     def balance(self, wallet, code="USD"):
         """(amount, held) as text; None when there is no row."""
@@ -207,10 +216,10 @@ class Ledgerd:
         return read_chain(self.export(), **kw)
 
     def state(self, height=None):
-        """{key: canonical value as text}, by `ledgerd state`."""
+        """{key: value}, by `ledgerd state`."""
         done = self.run("state", *([] if height is None else ["--at", str(height)]))
         assert done.returncode == 0, f"state: exit {done.returncode}\n{done.stderr}"
-        return oracle.parse_strict(done.stdout)
+        return state_of(done.stdout)
 
     def verify(self, *args, status=0):
         """The JSON objects of `ledgerd verify`, the summary last."""
@@ -230,4 +239,4 @@ def path(*parts):
     return "/" + "/".join(urllib.parse.quote(str(p), safe="") for p in parts)
 
 
-__all__ = ["CHAIN", "VALIDATOR", "Ledgerd", "Transaction", "Wallet", "body_of", "make_genesis", "path", "write_key"]
+__all__ = ["CHAIN", "VALIDATOR", "Ledgerd", "Transaction", "Wallet", "body_of", "make_genesis", "path", "state_of", "write_key"]

@@ -201,7 +201,8 @@ class History:
         elif flaw == "null":
             fields[rng.choice(sorted(fields))] = None
         elif flaw == "type":
-            fields[rng.choice(sorted(set(fields) - {"type"}))] = rng.choice([7, "", [], {}, True, "x" * 1025, -1])
+            # A nonce of another number would be one in the future.
+            fields[rng.choice(sorted(set(fields) - {"type", "nonce"}))] = rng.choice([7, "", [], {}, True, "x" * 1025, -1])
         elif flaw == "kind":
             fields["type"] = rng.choice(["", "Transfer", "user_deletion", 1, None])
         elif flaw == "amount" and "amount" in fields:

@@ -19,7 +19,7 @@ esac
 
 cd "$(dirname "$0")/.."
 bin=${TANA_BUILD:-build}/bin
-daemons="meshd t4d identityd"
+daemons="meshd t4d ledgerd identityd"
 tools="tana"
 
 for program in $daemons $tools; do
@@ -52,7 +52,7 @@ for tool in $tools; do
 done
 
 status=0
-for file in api.md openapi/mesh.json openapi/t4.json openapi/identity.json man/meshd.8 man/t4d.8 man/identityd.8 man/tana.1; do
+for file in api.md openapi/mesh.json openapi/t4.json openapi/ledger.json openapi/identity.json man/meshd.8 man/t4d.8 man/ledgerd.8 man/identityd.8 man/tana.1; do
 	if cmp -s "$work/$file" "docs/$file"; then
 		continue
 	elif [ $check = yes ]; then

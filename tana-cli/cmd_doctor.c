@@ -7,9 +7,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/units.h"
+#include "chain_file.h"
 #include "commands.h"
 #include "daemon/daemon.h"
 #include "keystore.h"
+#include "ledger.h"
 #include "output.h"
 #include "paths.h"
 #include "process.h"
@@ -128,6 +130,41 @@ static void check_coordinator(struct findings *f)
 	      size > SKEW_WARN_MS ? STR_LIT("let the system keep time: sudo timedatectl set-ntp true") : STR_NONE);
 }
 
+/* The chain that the ledger keeps: is it the one this user knows, and is it well? */
+static void check_chain(struct findings *f)
+{
+	struct cli *c = f->c;
+	struct arena *a = &c->arena;
+	struct error err;
+	struct ledger_status s;
+	struct chain_file known;
+	const char *origin, *url = ledger_url(c, &origin);
+	bool named = strcmp(origin, "default") != 0;
+	if (!ledger_open(c, &err) || !ledger_client_status(c->ledger, a, &s, &err)) {
+		found(f, "chain", named ? BROKEN : ODD, arena_printf(a, "%s (%s): %s", url, origin, err.message),
+		      STR_LIT("tana start, or name another ledger: --ledger-url URL"));
+		return;
+	}
+	if (chain_file_read(c, &known, &err) && str_present(known.genesis_hash) && !str_equal(known.genesis_hash, s.genesis_hash)) {
+		found(f, "chain", BROKEN, arena_printf(a, "%s keeps chain %.*s, which is not the one in %s", url, STR_ARG(s.chain_id),
+						       path_short(a, path_chain(a, cli_chain(c)))),
+		      STR_LIT("name the right ledger: --ledger-url URL; or another chain of yours: --chain NAME"));
+		return;
+	}
+	struct str what = arena_printf(a, "%.*s at %s (%s), block %lld of %.*s, %lld waiting", STR_ARG(s.chain_id), url, origin, (long long)s.height,
+				       STR_ARG(when(a, s.timestamp)), (long long)s.pending);
+	if (str_is(s.audit, "failed"))
+		found(f, "chain", BROKEN, arena_printf(a, "%.*s; its state is not what its blocks say", STR_ARG(what)), STR_LIT("tana verify --only ledger"));
+	else if (s.following && str_present(s.following->problem))
+		found(f, "chain", BROKEN, arena_printf(a, "%.*s; it follows %.*s no more: %.*s", STR_ARG(what), STR_ARG(s.following->url),
+						       STR_ARG(s.following->problem)), STR_LIT("tana logs ledger"));
+	else if (s.producing != JSON_TRUE && !s.following)
+		found(f, "chain", ODD, arena_printf(a, "%.*s; it makes no blocks", STR_ARG(what)),
+		      STR_LIT("is its validator of the set? tana validator list"));
+	else
+		found(f, "chain", FINE, what, STR_NONE);
+}
+
 static void check_keys(struct findings *f)
 {
 	struct cli *c = f->c;
@@ -202,6 +239,7 @@ static bool doctor(struct cli *c, struct error *err)
 		check_service(&f, s);
 	}
 	check_coordinator(&f);
+	check_chain(&f);
 	check_keys(&f);
 	check_disk(&f);
 	check_tailscale(&f);

@@ -273,7 +273,7 @@ const struct command tana_commands[] = {
 	{.path = "logs", .args = service_args, .options = logs_options, .run = cmd_logs, .summary = "What the services wrote.",
 	 .doc = "--json: {service, line} for each line.", .example = "tana logs mesh -f"},
 	{.path = "doctor", .run = cmd_doctor, .summary = "Look for what may be wrong.",
-	 .doc = "Programs and their versions, services, the coordinator and its clock, key files, disk, Tailscale. The exit "
+	 .doc = "Programs and their versions, services, the coordinator and its clock, the chain, key files, disk, Tailscale. The exit "
 		"status is 6 when something is broken.\n\n"
 		"--json: {\"findings\":[{check, state, detail, hint}]}; state is ok, odd or broken.",
 	 .example = "tana doctor"},

@@ -220,9 +220,15 @@ def test_a_database_password_is_not_on_the_command_line(me):
 def test_doctor_finds_what_is_wrong(me):
     found = {f["check"]: f for f in me("doctor", "--json", "--mesh-url", "http://127.0.0.1:1").expect(6).json["findings"]}
     assert found["meshd"]["state"] == "ok" and found["coordinator"]["state"] == "broken" and found["mesh"]["state"] == "odd"
+    assert found["ledgerd"]["state"] == "ok" and found["chain"]["state"] in ("odd", "ok")  # another ledger may be at the default address
     me("start", "--dev", *me.listen).ok
     found = {f["check"]: f for f in me("doctor", "--json").ok.json["findings"]}
-    assert found["coordinator"]["state"] == found["mesh"]["state"] == "ok"
+    assert found["coordinator"]["state"] == found["mesh"]["state"] == found["chain"]["state"] == found["ledger"]["state"] == "ok"
+    assert "local at http://" in found["chain"]["detail"]
+    chain = me.config / "chains" / "local.json"
+    chain.write_text(json.dumps({**json.loads(chain.read_text()), "genesisHash": "0" * 64}))
+    found = {f["check"]: f for f in me("doctor", "--json").expect(6).json["findings"]}
+    assert found["chain"]["state"] == "broken" and "not the one in" in found["chain"]["detail"]
     (me.config / "sovereign-key.json").chmod(0o644)
     done = me("doctor").expect(6)
     assert "broken" in done.out and "hint: key file" in done.err

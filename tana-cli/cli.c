@@ -54,12 +54,13 @@ const char *cli_chain(const struct cli *c)
 	return c->chain ? c->chain : option_text(c->in, "chain");
 }
 
-const char *cli_mesh_url(struct cli *c, const char **origin)
+const char *cli_service_url(struct cli *c, const char *service, const char **origin)
 {
-	const char *from = option_origin(c->in, "mesh-url"), *url = option_text(c->in, "mesh-url");
+	const char *option = arena_printf(&c->arena, "%s-url", service).p;
+	const char *from = option_origin(c->in, option), *url = option_text(c->in, option);
 	/* Nobody named one: a local network that was started on another port is meant before the default. */
 	if (strcmp(from, "default") == 0) {
-		const char *running = service_running_url(c, "mesh");
+		const char *running = service_running_url(c, service);
 		if (running) {
 			url = running;
 			from = "tana start";
@@ -74,7 +75,7 @@ struct mesh_client *cli_mesh(struct cli *c, struct error *err)
 {
 	if (!c->mesh) {
 		const char *agent = arena_printf(&c->arena, "tana/%s", tana_version()).p;
-		c->mesh = mesh_client_new(cli_mesh_url(c, NULL), agent, option_int(c->in, "timeout"), err);
+		c->mesh = mesh_client_new(cli_service_url(c, "mesh", NULL), agent, option_int(c->in, "timeout"), err);
 	}
 	return c->mesh;
 }

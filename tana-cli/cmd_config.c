@@ -28,6 +28,7 @@ static JSON_MESSAGE(setting_list_message, "Settings", struct setting_list, setti
 /* The options that configuration can set, as far as all commands share them. */
 static struct json_list gather(struct cli *c)
 {
+	static const char *const talked_to[] = {"mesh", "ledger", "t4"};
 	size_t n = 0;
 	while (tana_options[n].name)
 		n++;
@@ -39,9 +40,11 @@ static struct json_list gather(struct cli *c)
 			continue;
 		struct setting *s = &list[count++];
 		*s = (struct setting){str_from(row->name), str_from(option_text(c->in, row->name)), str_from(option_origin(c->in, row->name))};
-		if (strcmp(row->name, "mesh-url") == 0) {
+		for (size_t j = 0; j < ARRAY_LEN(talked_to); j++) {
 			const char *origin;
-			s->value = str_from(cli_mesh_url(c, &origin));
+			if (strcmp(row->name, arena_printf(&c->arena, "%s-url", talked_to[j]).p) != 0)
+				continue;
+			s->value = str_from(cli_service_url(c, talked_to[j], &origin));
 			s->origin = str_from(origin);
 		}
 	}

@@ -131,7 +131,7 @@ static bool put(struct cli *c, struct error *err)
 {
 	size_t n = invocation_arg_count(c->in, "file"), done = 0;
 	struct put_row *rows = arena_zalloc(&c->arena, n, sizeof *rows);
-	struct t4_client *t4 = t4_open(c, t4_url(c), err);
+	struct t4_client *t4 = t4_open(c, cli_service_url(c, "t4", NULL), err);
 	bool ok = t4 && t4_sign(c, t4, option_text(c->in, "audience"), err);
 	for (size_t i = 0; ok && i < n; i++) {
 		const char *file = invocation_arg_at(c->in, "file", i);
@@ -253,7 +253,7 @@ static bool get(struct cli *c, struct error *err)
 	if (c->json && to_out)
 		return error_set(err, ERR_USAGE, "--json needs --out FILE: standard output cannot carry both.");
 	struct got_row *rows = arena_zalloc(&c->arena, n, sizeof *rows);
-	struct t4_client *t4 = t4_open(c, t4_url(c), err);
+	struct t4_client *t4 = t4_open(c, cli_service_url(c, "t4", NULL), err);
 	bool ok = t4 != NULL;
 	for (size_t i = 0; ok && i < n; i++) {
 		struct got_row *row = &rows[done];
@@ -305,7 +305,7 @@ static bool has(struct cli *c, struct error *err)
 	for (size_t i = 0; i < n; i++)
 		if (!t4_hash(invocation_arg_at(c->in, "hash", i), &hashes[i], err))
 			return false;
-	struct t4_client *t4 = t4_open(c, t4_url(c), err);
+	struct t4_client *t4 = t4_open(c, cli_service_url(c, "t4", NULL), err);
 	bool ok = t4 && t4_missing(t4, hashes, n, missing, err);
 	for (size_t i = 0; ok && i < n; i++) {
 		rows[i] = (struct has_row){t4_hash_text(c, &hashes[i]), missing[i] ? JSON_FALSE : JSON_TRUE};
@@ -338,7 +338,7 @@ static bool rm(struct cli *c, struct error *err)
 	for (size_t i = 0; i < n; i++)
 		if (!t4_hash(invocation_arg_at(c->in, "hash", i), &hashes[i], err))
 			return false;
-	struct t4_client *t4 = t4_open(c, t4_url(c), err);
+	struct t4_client *t4 = t4_open(c, cli_service_url(c, "t4", NULL), err);
 	bool ok = t4 && confirm(c, err, "Delete %zu content%s from %s?", n, n == 1 ? "" : "s", t4_client_url(t4)) &&
 		  t4_sign(c, t4, option_text(c->in, "audience"), err);
 	for (size_t i = 0; ok && i < n; i++) {
@@ -376,7 +376,7 @@ static bool ls(struct cli *c, struct error *err)
 	const char *prefix = invocation_arg(c->in, "prefix");
 	if (prefix && !form_hash_prefix.check(str_from(prefix)))
 		return error_set(err, ERR_USAGE, "'%.80s' does not begin a hash (0-9 a-f).", prefix);
-	struct t4_client *t4 = t4_open(c, t4_url(c), err);
+	struct t4_client *t4 = t4_open(c, cli_service_url(c, "t4", NULL), err);
 	bool ok = t4 && t4_sign(c, t4, option_text(c->in, "audience"), err) && t4_list(t4, prefix ? prefix : "", show_entry, c, err);
 	t4_client_free(t4);
 	return ok || t4_explain(err);

@@ -66,7 +66,7 @@ static bool publish_as(struct cli *c, const struct actor *a, int fd, const char 
 	int64_t size;
 	char shown[UNITS_TEXT_SIZE];
 	const char *name = option_text(c->in, "filename");
-	struct t4_client *t4 = t4_open(c, t4_url(c), err);
+	struct t4_client *t4 = t4_open(c, cli_service_url(c, "t4", NULL), err);
 	bool ok = t4 && t4_hash_file(t4, fd, &hash, &size, err) && (option_bool(c->in, "offline") || upload(c, a, t4, fd, file, &hash, size, err));
 	t4_client_free(t4);
 	if (!ok)

@@ -136,7 +136,7 @@ static bool sync_content(struct cli *c, struct error *err)
 	const char *source = option_text(c->in, "from");
 	if (!source)
 		return error_set(err, ERR_USAGE, "Say where the contents are: --from URL, another node's store.");
-	struct t4_client *to = t4_open(c, t4_url(c), err), *from = to ? t4_open(c, source, err) : NULL;
+	struct t4_client *to = t4_open(c, cli_service_url(c, "t4", NULL), err), *from = to ? t4_open(c, source, err) : NULL;
 	bool ok = from && gather(c, from, &all, err) && t4_sign(c, to, option_text(c->in, "audience"), err) &&
 		  copy_all(c, from, to, &all, &s, err);
 	units_format_size(s.bytes, size);

@@ -107,7 +107,7 @@ static void check_coordinator(struct findings *f)
 	struct cli *c = f->c;
 	struct error err;
 	struct mesh_about about;
-	const char *origin, *url = cli_mesh_url(c, &origin);
+	const char *origin, *url = cli_service_url(c, "mesh", &origin);
 	if (!cli_mesh(c, &err) || !mesh_client_about(c->mesh, &c->arena, &about, &err)) {
 		found(f, "coordinator", BROKEN, arena_printf(&c->arena, "%s (%s): %s", url, origin, err.message),
 		      STR_LIT("tana start, or name another: --mesh-url URL"));
@@ -138,7 +138,7 @@ static void check_chain(struct findings *f)
 	struct error err;
 	struct ledger_status s;
 	struct chain_file known;
-	const char *origin, *url = ledger_url(c, &origin);
+	const char *origin, *url = cli_service_url(c, "ledger", &origin);
 	bool named = strcmp(origin, "default") != 0;
 	if (!ledger_open(c, &err) || !ledger_client_status(c->ledger, a, &s, &err)) {
 		found(f, "chain", named ? BROKEN : ODD, arena_printf(a, "%s (%s): %s", url, origin, err.message),

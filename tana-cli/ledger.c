@@ -12,31 +12,15 @@
 #include "known.h"
 #include "output.h"
 #include "paths.h"
-#include "services.h"
 
 /* ---- The ledger ---- */
-
-const char *ledger_url(struct cli *c, const char **origin)
-{
-	const char *from = option_origin(c->in, "ledger-url"), *url = option_text(c->in, "ledger-url");
-	if (strcmp(from, "default") == 0) {
-		const char *running = service_running_url(c, "ledger");
-		if (running) {
-			url = running;
-			from = "tana start";
-		}
-	}
-	if (origin)
-		*origin = from;
-	return url;
-}
 
 struct ledger_client *ledger_open(struct cli *c, struct error *err)
 {
 	if (!c->ledger) {
 		const char *agent = arena_printf(&c->arena, "tana/%s", tana_version()).p;
 		cli_catch_interrupts();
-		c->ledger = ledger_client_new(ledger_url(c, NULL), agent, option_int(c->in, "timeout"), err);
+		c->ledger = ledger_client_new(cli_service_url(c, "ledger", NULL), agent, option_int(c->in, "timeout"), err);
 	}
 	return c->ledger;
 }

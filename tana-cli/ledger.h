@@ -6,9 +6,7 @@
 #include "client/wallet.h"
 #include "keystore.h"
 
-/* --ledger-url and its other sources; without any, the one that `tana start` runs for this chain. */
-const char *ledger_url(struct cli *c, const char **origin);
-/* A client of it, made once a command; interrupts end what waits. NULL with *err. */
+/* A client of the ledger at cli_service_url, made once a command; interrupts end what waits. NULL with *err. */
 struct ledger_client *ledger_open(struct cli *c, struct error *err);
 /*
  * The chain that signatures are for. It is what the ledger says, held against chains/<chain>.json or against what it said the first time: a ledger that

@@ -8,7 +8,6 @@
 #include "base/units.h"
 #include "daemon/daemon.h"
 #include "output.h"
-#include "services.h"
 #include "signer.h"
 
 enum {
@@ -16,12 +15,6 @@ enum {
 	REDRAW_MS = 100,
 	BAR_WIDTH = 24
 };
-
-const char *t4_url(struct cli *c)
-{
-	const char *running = strcmp(option_origin(c->in, "t4-url"), "default") == 0 ? service_running_url(c, "t4") : NULL;
-	return running ? running : option_text(c->in, "t4-url");
-}
 
 struct t4_client *t4_open(struct cli *c, const char *url, struct error *err)
 {

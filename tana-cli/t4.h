@@ -5,8 +5,6 @@
 #include "cli.h"
 #include "client/t4_client.h"
 
-/* --t4-url and its other sources; without any, the one that `tana start` runs for this chain. */
-const char *t4_url(struct cli *c);
 /* A client of the store at url; interrupts end what it does. NULL with *err. The caller frees it. */
 struct t4_client *t4_open(struct cli *c, const char *url, struct error *err);
 /* Lets it sign with the key that signer_open finds. audience NULL: the signer's own node's t4. */

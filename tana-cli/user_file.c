@@ -68,7 +68,7 @@ static void complete_nodes(struct cli *c, struct buf *out)
 	static const char *const all[] = {"all", NULL};
 	struct error ignored;
 	struct mesh_node_list list;
-	c->mesh = mesh_client_new(cli_mesh_url(c, NULL), "tana", COMPLETE_TIMEOUT_MS, &ignored);
+	c->mesh = mesh_client_new(cli_service_url(c, "mesh", NULL), "tana", COMPLETE_TIMEOUT_MS, &ignored);
 	if (!c->mesh || !mesh_client_list(c->mesh, &(struct mesh_query){.statuses = all, .limit = MESH_LIST_MAX}, &c->arena, &list, &ignored))
 		return;
 	const struct mesh_node *nodes = list.nodes.items;

@@ -23,12 +23,13 @@ static struct http_reply *pass(struct http_request *r, const struct token_row *w
 	const struct oidc_config *c = oidc_config_of(id->oidc);
 	struct arena *arena = http_arena(r);
 	struct str name = arena_copy(arena, username_bare(who->username));
+	if (!name_is_plain(name))
+		return http_reply_error_code(r, ERR_NOT_ALLOWED, "this user's name cannot be passed on in a header");
 	struct http_reply *reply = http_reply_empty(r, 200);
 	reply = http_reply_header(reply, "Remote-User", name.p);
 	reply = http_reply_header(reply, "X-Auth-Request-User", name.p);
 	reply = http_reply_header(reply, "Remote-Groups", joined_groups(arena, groups).p);
-	/* Always there, so that what the browser itself may have sent under this name never gets through to the application. */
-	return http_reply_header(reply, "Remote-Email", c->email_domain ? arena_printf(arena, "%s@%s", name.p, c->email_domain).p : "");
+	return c->email_domain ? http_reply_header(reply, "Remote-Email", arena_printf(arena, "%s@%s", name.p, c->email_domain).p) : reply;
 }
 
 /* Where the browser was: told by the proxy's configuration (rd), or by the headers that proxies set. Absent: not known. */
@@ -59,6 +60,15 @@ static struct http_reply *to_login(struct http_request *r)
 	return reply;
 }
 
+/* As oidc_at_browser, and by what applications are shown as well. */
+static bool at_proxy(struct http_request *r, struct token_row *who, struct http_reply **failed)
+{
+	struct error err;
+	enum login_found found = login_of_forward(r, who, &err);
+	*failed = found == LOGIN_FAILED ? http_reply_error(r, &err) : NULL;
+	return found == LOGIN_FOUND;
+}
+
 struct http_reply *api_forward(struct http_request *r)
 {
 	struct token_row who;
@@ -67,7 +77,7 @@ struct http_reply *api_forward(struct http_request *r)
 	bool redirect = str_is(mode, "redirect");
 	if (str_present(mode) && !redirect)
 		return http_reply_error_code(r, ERR_MALFORMED_PARAMETER, "mode must be redirect, or not there");
-	if (!oidc_at_browser(r, &who, &failed)) {
+	if (!at_proxy(r, &who, &failed)) {
 		if (failed || redirect)
 			return failed ? failed : to_login(r);
 		return http_reply_error_code(r, ERR_UNAUTHENTICATED, "nobody is logged in at this browser");

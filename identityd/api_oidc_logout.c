@@ -82,7 +82,7 @@ static struct http_reply *out(struct http_request *r, const struct logout *l)
 	} else {
 		reply = page_message(r, 200, "Logged out", "This browser is not logged in any more.", "/login", "Log in again");
 	}
-	return login_set_cookie(reply, r, COOKIE_SESSION, "", "/", 0);
+	return login_take(reply, r);
 }
 
 static struct http_reply *end_login(struct http_request *r, const struct token_row *who, const struct logout *l)

@@ -58,8 +58,7 @@ static enum db_status run_logout(struct db_job *job, struct db_conn *c, struct e
 
 static struct http_reply *logged_out(struct http_request *r)
 {
-	return login_set_cookie(page_message(r, 200, "Logged out", "This browser is not logged in any more.", "/login", "Log in again"), r, COOKIE_SESSION, "",
-				"/", 0);
+	return login_take(page_message(r, 200, "Logged out", "This browser is not logged in any more.", "/login", "Log in again"), r);
 }
 
 static void logout_done(struct db_job *job, enum db_status status, const struct error *err)

@@ -215,7 +215,6 @@ struct http_reply *api_session_qr(struct http_request *r)
 /* Where the page goes once the phone has approved: the browser, known by the poll secret's cookie, gets its login and is sent on. */
 struct http_reply *api_session_continue(struct http_request *r)
 {
-	const struct identity *id = http_ctx(r);
 	struct session_row s;
 	struct http_reply *reply;
 	char token[SECRET_TEXT_MAX];
@@ -226,7 +225,7 @@ struct http_reply *api_session_continue(struct http_request *r)
 	const char *to = ours && status == SESSION_APPROVED && str_present(s.return_url) ? s.return_url.p : "/login";
 	reply = http_reply_header(http_reply_empty(r, 303), "Location", to);
 	if (ours && status == SESSION_APPROVED) {
-		reply = login_set_cookie(reply, r, COOKIE_SESSION, token, "/", id->config.token_ttl_ms / 1000);
+		reply = login_give(reply, r, token);
 		reply = login_set_cookie(reply, r, COOKIE_POLL, "", session_path(r, s.id).p, 0);
 	}
 	explicit_bzero(token, sizeof(token));

@@ -34,6 +34,7 @@ struct identity_config {
 	const char *db_url;
 	const char *public_url;     /* "https://id.example.com": scheme, host, port; no slash at the end */
 	bool secure;                /* it is https: cookies are Secure */
+	const char *cookie_domain;  /* NULL: none. Applications of this domain hand the browser's login to /auth/forward */
 	const char *ledger_url;     /* NULL: none */
 	const char *redis_url;      /* NULL: none */
 	const char *users_file;     /* BIND_FILE */

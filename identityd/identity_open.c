@@ -46,6 +46,10 @@ static bool read_public_url(struct identity *id, const struct invocation *in, st
 		return error_hint(err, "scheme, host and port, without a path: https://id.example.com");
 	}
 	id->config.public_url = origin.p;
+	if (id->config.cookie_domain && !domain_covers(id->config.cookie_domain, url_host(origin))) {
+		error_set(err, ERR_CONFIG, "--cookie-domain: \"%s\" is no domain that the host of --public-url is of", id->config.cookie_domain);
+		return error_hint(err, "for https://id.example.com: example.com");
+	}
 	id->config.secure = str_starts(origin, "https://");
 	return true;
 }
@@ -85,6 +89,7 @@ bool identity_configure(struct identity *id, const struct invocation *in, struct
 	*c = (struct identity_config){
 		.db_url = option_text(in, "db"),
 		.ledger_url = option_text(in, "ledger-url"),
+		.cookie_domain = option_text(in, "cookie-domain"),
 		.redis_url = option_text(in, "redis"),
 		.users_file = option_text(in, "users-file"),
 		.match = read_match(in),

@@ -193,6 +193,8 @@ static const struct option_row run_options[] = {
 	 .doc = "Instances tell each other through this Redis instead of PostgreSQL's notifications."},
 	{.name = "allow-return-origin", .type = OPTION_TEXT, .flags = OPTION_REPEATABLE, .value = "ORIGIN",
 	 .doc = "Browsers may be sent back to this origin after a login, beside our own and those of clients."},
+	{.name = "cookie-domain", .type = OPTION_TEXT, .value = "DOMAIN",
+	 .doc = "Applications on other hosts of this domain may be protected by /auth/forward: the browser shows them a cookie that is good for that alone."},
 	{.name = "allow-origin", .type = OPTION_TEXT, .flags = OPTION_REPEATABLE, .value = "ORIGIN", .doc = "Pages of this origin may call the interface (CORS)."},
 	{.name = "match-code", .type = OPTION_CHOICE, .choices = match_choices, .fallback = "never",
 	 .doc = "Make phones pick a number that the desktop shows: never, with browsers that are new to the user, always."},

@@ -7,6 +7,7 @@
 #include "identity_metrics.h"
 #include "origin_rules.h"
 #include "oidc.h"
+#include "oidc_store.h"
 #include "secrets.h"
 #include "wire/identity.h"
 
@@ -65,6 +66,7 @@ struct begin_job {
 	const struct login_ask *ask;
 	login_then_fn *then;
 	struct session_row row;
+	struct hash forward_hash; /* with --cookie-domain */
 	struct login_begun begun;
 	bool crowded; /* too many wait already */
 };
@@ -78,6 +80,8 @@ static enum db_status run_begin(struct db_job *job, struct db_conn *c, struct er
 	if (st != DB_OK || j->crowded)
 		return st;
 	st = session_insert(c, &j->row, err);
+	if (st == DB_OK && j->id->config.cookie_domain)
+		st = oidc_forward_insert(c, &j->forward_hash, &j->row.desktop_hash, j->row.expires_at + j->id->config.token_ttl_ms, err);
 	return st == DB_OK && j->ask->also ? j->ask->also(c, j->ask, &j->begun, err) : st;
 }
 
@@ -162,7 +166,7 @@ struct http_reply *login_begin(struct http_request *r, const struct login_ask *a
 	struct identity *id = http_ctx(r);
 	struct arena *arena = http_arena(r);
 	struct begin_job *j = arena_zalloc(arena, 1, sizeof(*j));
-	char token[SECRET_TEXT_MAX], session_id[SESSION_ID_LEN + 1], challenge[CHALLENGE_TEXT_LEN + 1];
+	char token[SECRET_TEXT_MAX], forward[SECRET_TEXT_MAX], session_id[SESSION_ID_LEN + 1], challenge[CHALLENGE_TEXT_LEN + 1];
 	j->job = (struct db_job){.run = run_begin, .done = begin_done};
 	j->id = id;
 	j->request = r;
@@ -198,7 +202,10 @@ struct http_reply *login_begin(struct http_request *r, const struct login_ask *a
 	secret_hash(str_from(b->poll_secret), &j->row.poll_hash);
 	desktop_token(str_from(b->poll_secret), b->session_id, token);
 	secret_hash(str_from(token), &j->row.desktop_hash);
+	forward_token(str_from(token), forward);
+	secret_hash(str_from(forward), &j->forward_hash);
 	explicit_bzero(token, sizeof(token));
+	explicit_bzero(forward, sizeof(forward));
 
 	struct http_reply *later = http_reply_later(r);
 	struct error err;
@@ -226,12 +233,38 @@ struct str login_cookie(const struct http_request *r, const char *name)
 	return STR_NONE;
 }
 
-struct http_reply *login_set_cookie(struct http_reply *reply, struct http_request *r, const char *name, const char *value, const char *path, int64_t max_age)
+static struct http_reply *set_cookie(struct http_reply *reply, struct http_request *r, const char *name, const char *value, const char *path, const char *domain,
+				     int64_t max_age)
 {
 	const struct identity *id = http_ctx(r);
-	struct str text = arena_printf(http_arena(r), "%s=%s; Path=%s; Max-Age=%lld; HttpOnly; SameSite=Lax%s", name, value, path, (long long)max_age,
-				       id->config.secure ? "; Secure" : "");
+	struct str text = arena_printf(http_arena(r), "%s=%s; Path=%s%s%s; Max-Age=%lld; HttpOnly; SameSite=Lax%s", name, value, path, domain ? "; Domain=" : "",
+				       domain ? domain : "", (long long)max_age, id->config.secure ? "; Secure" : "");
 	return http_reply_header(reply, "Set-Cookie", text.p);
+}
+
+struct http_reply *login_set_cookie(struct http_reply *reply, struct http_request *r, const char *name, const char *value, const char *path, int64_t max_age)
+{
+	return set_cookie(reply, r, name, value, path, NULL, max_age);
+}
+
+struct http_reply *login_give(struct http_reply *reply, struct http_request *r, const char *token)
+{
+	const struct identity_config *c = &((const struct identity *)http_ctx(r))->config;
+	char forward[SECRET_TEXT_MAX];
+	reply = set_cookie(reply, r, COOKIE_SESSION, token, "/", NULL, c->token_ttl_ms / 1000);
+	if (!c->cookie_domain)
+		return reply;
+	forward_token(str_from(token), forward);
+	reply = set_cookie(reply, r, COOKIE_FORWARD, forward, "/", c->cookie_domain, c->token_ttl_ms / 1000);
+	explicit_bzero(forward, sizeof(forward));
+	return reply;
+}
+
+struct http_reply *login_take(struct http_reply *reply, struct http_request *r)
+{
+	const struct identity_config *c = &((const struct identity *)http_ctx(r))->config;
+	reply = set_cookie(reply, r, COOKIE_SESSION, "", "/", NULL, 0);
+	return c->cookie_domain ? set_cookie(reply, r, COOKIE_FORWARD, "", "/", c->cookie_domain, 0) : reply;
 }
 
 struct str login_bearer(const struct http_request *r)
@@ -247,25 +280,45 @@ struct str login_bearer(const struct http_request *r)
 
 /* ---- who ---- */
 
-enum login_found login_of_token(struct identity *id, struct str token, struct arena *arena, struct token_row *out, struct error *err)
+/* The login whose token has this hash, or whose forward token has it. */
+static enum login_found find_login(struct identity *id, const struct hash *shown, bool forwarded, struct arena *arena, struct token_row *out, struct error *err)
 {
-	struct hash h;
-	bool found = false;
-	if (!str_present(token) || token.n == 0)
-		return LOGIN_NONE;
-	if (!str_starts(token, TOKEN_PREFIX) || token.n >= SECRET_TEXT_MAX)
-		return LOGIN_INVALID;
-	secret_hash(token, &h);
+	struct hash h = *shown;
+	bool found = true;
 	struct db_conn *c = db_pool_reader(id->pool, err);
 	if (!c)
 		return LOGIN_FAILED;
-	enum db_status st = token_read(c, &h, arena, out, &found, err);
+	enum db_status st = forwarded ? oidc_forward_read(c, shown, &h, &found, err) : DB_OK;
+	if (st == DB_OK && found)
+		st = token_read(c, &h, arena, out, &found, err);
 	db_pool_release(id->pool, c);
 	if (st != DB_OK)
 		return LOGIN_FAILED;
 	if (!found)
 		return LOGIN_INVALID;
 	return out->expires_at > clock_wall_ms() ? LOGIN_FOUND : LOGIN_EXPIRED;
+}
+
+enum login_found login_of_token(struct identity *id, struct str token, struct arena *arena, struct token_row *out, struct error *err)
+{
+	struct hash h;
+	if (!str_present(token) || token.n == 0)
+		return LOGIN_NONE;
+	if (!str_starts(token, TOKEN_PREFIX) || token.n >= SECRET_TEXT_MAX)
+		return LOGIN_INVALID;
+	secret_hash(token, &h);
+	return find_login(id, &h, false, arena, out, err);
+}
+
+enum login_found login_of_forward(struct http_request *r, struct token_row *out, struct error *err)
+{
+	struct hash h;
+	struct str shown = login_cookie(r, COOKIE_FORWARD);
+	enum login_found direct = login_of_browser(r, out, err);
+	if (direct == LOGIN_FOUND || direct == LOGIN_FAILED || !str_starts(shown, FORWARD_PREFIX) || shown.n >= SECRET_TEXT_MAX)
+		return direct;
+	secret_hash(shown, &h);
+	return find_login(http_ctx(r), &h, true, http_arena(r), out, err);
 }
 
 enum login_found login_of_browser(struct http_request *r, struct token_row *out, struct error *err)

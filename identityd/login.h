@@ -16,6 +16,7 @@
 #include "session_store.h"
 
 #define COOKIE_SESSION "tana_session" /* the desktop's token; Path=/ */
+#define COOKIE_FORWARD "tana_forward" /* forward_token of it; Path=/, Domain=--cookie-domain */
 #define COOKIE_POLL "tana_poll"       /* a session's poll secret; Path=/auth/session/<id> */
 #define COOKIE_BROWSER "tana_browser" /* tells browsers apart for a year, for match codes; Path=/ */
 
@@ -80,6 +81,11 @@ MUST_CHECK bool login_of_bearer(struct http_request *r, struct token_row *out, s
 struct str login_cookie(const struct http_request *r, const char *name);
 /* Sets a cookie: HttpOnly, SameSite=Lax, Secure on https. max_age in seconds; 0 removes it. */
 struct http_reply *login_set_cookie(struct http_reply *reply, struct http_request *r, const char *name, const char *value, const char *path, int64_t max_age);
+/* Gives the browser its login: tana_session, and with --cookie-domain tana_forward. And takes both away. */
+struct http_reply *login_give(struct http_reply *reply, struct http_request *r, const char *token);
+struct http_reply *login_take(struct http_reply *reply, struct http_request *r);
+/* By the cookie tana_session, or by tana_forward: for /auth/forward alone. */
+enum login_found login_of_forward(struct http_request *r, struct token_row *out, struct error *err);
 /* The token of the request's `Authorization: Bearer`; absent: there is none. */
 struct str login_bearer(const struct http_request *r);
 /* What the caller's program calls itself, for people to read: printable ASCII, not too long; absent: it does not say. In the arena. */

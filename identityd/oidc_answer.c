@@ -42,7 +42,7 @@ void oidc_person_fill(const struct oidc_config *c, const struct grant_row *g, un
 	out->sub = g->user_id;
 	if (scopes & SCOPE_PROFILE)
 		out->name = out->preferred_username = bare;
-	if ((scopes & SCOPE_EMAIL) && c->email_domain) {
+	if ((scopes & SCOPE_EMAIL) && c->email_domain && name_is_plain(bare)) {
 		out->email = arena_printf(arena, "%.*s@%s", STR_ARG(bare), c->email_domain);
 		out->email_verified = c->email_verified ? JSON_TRUE : JSON_FALSE;
 	}

@@ -38,12 +38,20 @@ void scopes_to_text(unsigned scopes, char out[SCOPES_TEXT_SIZE])
 	out[n] = '\0';
 }
 
-/* ---- authorization requests ---- */
-
 static bool is_unreserved(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~", c));
 }
+
+bool name_is_plain(struct str bare)
+{
+	for (size_t i = 0; i < bare.n; i++)
+		if (!is_unreserved(bare.p[i]) || bare.p[i] == '~')
+			return false;
+	return bare.n >= 1 && bare.n <= 64;
+}
+
+/* ---- authorization requests ---- */
 
 static bool challenge_valid(struct str s)
 {

@@ -29,6 +29,9 @@ enum {
 /* An unused refresh token's life. */
 #define REFRESH_TTL_MS (INT64_C(30) * 24 * 60 * 60 * 1000)
 
+/* May this user name stand in a header, or in front of an "@"? Those of the ledger may; where nobody binds names (tofu, none) they can be anything. */
+MUST_CHECK bool name_is_plain(struct str bare);
+
 /* ---- scopes ---- */
 
 /* The scopes a text names, unknown ones left out (OpenID Connect Core 3.1.2.1). False: it is not a list of scopes (RFC 6749 3.3). */

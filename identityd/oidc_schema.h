@@ -61,6 +61,11 @@
 	" user_id TEXT PRIMARY KEY,"                                                                                           \
 	" since BIGINT NOT NULL,"                                                                                              \
 	" count BIGINT NOT NULL);"                                                                                             \
+	"CREATE TABLE oidc_forwards (" /* --cookie-domain: what /auth/forward takes instead of a login's own token */           \
+	" hash BYTEA PRIMARY KEY,"                                                                                             \
+	" login_hash BYTEA NOT NULL,"                                                                                          \
+	" expires_at BIGINT NOT NULL);"                                                                                        \
+	"CREATE INDEX oidc_forwards_by_expiry ON oidc_forwards (expires_at);"                                                  \
 	"CREATE TABLE oidc_keys (" /* the public halves: private ones stay with the instance that made them */                 \
 	" kid TEXT PRIMARY KEY,"                                                                                               \
 	" jwk TEXT NOT NULL,"                                                                                                  \

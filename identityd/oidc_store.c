@@ -48,6 +48,9 @@ DB_SQL(SQL_CONSENT_ADD, "INSERT INTO oidc_consents (user_id, client_id, scopes, 
 DB_SQL(SQL_KEY_INSERT, "INSERT INTO oidc_keys (kid, jwk, expires_at) VALUES ($1, $2, $3) ON CONFLICT (kid) DO UPDATE SET expires_at = excluded.expires_at");
 DB_SQL(SQL_KEYS, "SELECT kid, jwk, expires_at FROM oidc_keys WHERE expires_at > $1 ORDER BY expires_at, kid");
 DB_SQL(SQL_KEY, "SELECT jwk FROM oidc_keys WHERE kid = $1 AND expires_at > $2");
+DB_SQL(SQL_FORWARD_INSERT, "INSERT INTO oidc_forwards (hash, login_hash, expires_at) VALUES ($1, $2, $3)");
+DB_SQL(SQL_FORWARD, "SELECT login_hash FROM oidc_forwards WHERE hash = $1");
+DB_SQL(SQL_PURGE_FORWARDS, "DELETE FROM oidc_forwards WHERE expires_at < $1");
 DB_SQL(SQL_PURGE_CODES, "DELETE FROM oidc_codes WHERE expires_at < $1");
 DB_SQL(SQL_PURGE_TOKENS, "DELETE FROM oidc_tokens WHERE expires_at < $1");
 DB_SQL(SQL_PURGE_DEVICES, "DELETE FROM oidc_devices WHERE expires_at < $1");
@@ -334,6 +337,24 @@ enum db_status oidc_consent_add(struct db_conn *c, struct str user_id, struct st
 	return db_run(c, &SQL_CONSENT_ADD, DB_ARGS(DB_TEXT(user_id), DB_TEXT(client_id), DB_INT(scopes), DB_INT(now)), NULL, err);
 }
 
+/* ---- what proxies show ---- */
+
+enum db_status oidc_forward_insert(struct db_conn *c, const struct hash *forward, const struct hash *login, int64_t expires_at, struct error *err)
+{
+	return db_run(c, &SQL_FORWARD_INSERT, DB_ARGS(hash_value(forward), hash_value(login), DB_INT(expires_at)), NULL, err);
+}
+
+static bool read_hash_row(struct db_rows *rows, struct arena *arena, void *out)
+{
+	(void)arena;
+	return read_hash(rows, 0, out);
+}
+
+enum db_status oidc_forward_read(struct db_conn *c, const struct hash *forward, struct hash *login, bool *found, struct error *err)
+{
+	return read_one(c, &SQL_FORWARD, DB_ARGS(hash_value(forward)), read_hash_row, NULL, login, found, err);
+}
+
 /* ---- keys ---- */
 
 enum db_status oidc_key_insert(struct db_conn *c, const struct oidc_key_row *k, struct error *err)
@@ -371,7 +392,8 @@ enum db_status oidc_key_read(struct db_conn *c, struct str kid, int64_t now, str
 
 enum db_status oidc_purge(struct db_conn *c, int64_t now, struct error *err)
 {
-	static const struct db_sql *const over[] = {&SQL_PURGE_CODES, &SQL_PURGE_TOKENS, &SQL_PURGE_DEVICES, &SQL_PURGE_TRIES, &SQL_PURGE_GRANTS};
+	static const struct db_sql *const over[] = {&SQL_PURGE_CODES, &SQL_PURGE_TOKENS, &SQL_PURGE_DEVICES, &SQL_PURGE_TRIES, &SQL_PURGE_GRANTS,
+						    &SQL_PURGE_FORWARDS};
 	enum db_status st = db_run(c, &SQL_PURGE_KEYS, DB_ARGS(DB_INT(now)), NULL, err);
 	for (size_t i = 0; st == DB_OK && i < ARRAY_LEN(over); i++)
 		st = db_run(c, over[i], DB_ARGS(DB_INT(now - KEPT_AFTER_MS)), NULL, err);

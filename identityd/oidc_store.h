@@ -62,6 +62,12 @@ MUST_CHECK enum db_status oidc_tries_write(struct db_conn *c, struct str user_id
 MUST_CHECK enum db_status oidc_consent_read(struct db_conn *c, struct str user_id, struct str client_id, unsigned *scopes, struct error *err);
 MUST_CHECK enum db_status oidc_consent_add(struct db_conn *c, struct str user_id, struct str client_id, unsigned scopes, int64_t now, struct error *err);
 
+/* ---- what proxies show ---- */
+
+MUST_CHECK enum db_status oidc_forward_insert(struct db_conn *c, const struct hash *forward, const struct hash *login, int64_t expires_at, struct error *err);
+/* The login that it stands for, whether or not that one counts. */
+MUST_CHECK enum db_status oidc_forward_read(struct db_conn *c, const struct hash *forward, struct hash *login, bool *found, struct error *err);
+
 /* ---- public keys, of all instances ---- */
 
 struct oidc_key_row {

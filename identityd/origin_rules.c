@@ -97,3 +97,29 @@ bool url_is_origin(struct str url, struct arena *arena, struct str *origin)
 	struct str rest;
 	return split(url, arena, origin, &rest) && (rest.n == 0 || str_is(rest, "/"));
 }
+
+struct str url_host(struct str origin)
+{
+	const char *begin = memchr(origin.p, ':', origin.n), *end = origin.p + origin.n;
+	begin += 3; /* "://" */
+	const char *p = begin;
+	while (p < end && *p != ':' && *p != '[')
+		p++;
+	return str_of(begin, (size_t)((p < end && *p == '[' ? end : p) - begin));
+}
+
+bool domain_covers(const char *domain, struct str host)
+{
+	size_t n = strlen(domain);
+	bool dot = false, letter = false;
+	for (size_t i = 0; i < n; i++) {
+		char c = domain[i];
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && !(c == '.' && i > 0 && i + 1 < n))
+			return false;
+		dot |= c == '.';
+		letter |= c >= 'a' && c <= 'z';
+	}
+	if (!dot || !letter || n > host.n || memcmp(host.p + host.n - n, domain, n) != 0)
+		return false;
+	return n == host.n || host.p[host.n - n - 1] == '.';
+}

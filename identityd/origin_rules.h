@@ -16,4 +16,9 @@ MUST_CHECK bool url_origin(struct str url, struct arena *arena, struct str *orig
 /* Is the URL an origin and nothing more ("https://app.example", a slash at the end at most)? */
 MUST_CHECK bool url_is_origin(struct str url, struct arena *arena, struct str *origin);
 
+/* The host of such an origin, without the port. */
+struct str url_host(struct str origin);
+/* Is `domain` ("example.com": lower case, with a dot, no address) the host itself, or one that it lies in? */
+MUST_CHECK bool domain_covers(const char *domain, struct str host);
+
 #endif

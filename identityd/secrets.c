@@ -72,6 +72,14 @@ void desktop_token(struct str poll_secret, struct str session_id, char out[SECRE
 	explicit_bzero(&mac, sizeof(mac));
 }
 
+void forward_token(struct str token, char out[SECRET_TEXT_MAX])
+{
+	struct hash mac;
+	hmac_sha256(&mac, token, STR_LIT("tana-forward"));
+	put_text(FORWARD_PREFIX, mac.b, out);
+	explicit_bzero(&mac, sizeof(mac));
+}
+
 void secret_hash(struct str secret, struct hash *out)
 {
 	sha256(out, secret.p, secret.n);

@@ -24,6 +24,9 @@ void make_secret(char out[SECRET_TEXT_MAX]);
 /* The phone's token: TOKEN_PREFIX and a secret. */
 void make_token(char out[SECRET_TEXT_MAX]);
 void desktop_token(struct str poll_secret, struct str session_id, char out[SECRET_TEXT_MAX]);
+/* What a login shows to /auth/forward through the applications of --cookie-domain: made of its token, and good for nothing else. */
+#define FORWARD_PREFIX "tana_fw_"
+void forward_token(struct str token, char out[SECRET_TEXT_MAX]);
 /* What is stored of a secret. */
 void secret_hash(struct str secret, struct hash *out);
 

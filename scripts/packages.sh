@@ -9,7 +9,8 @@ check_needs="$build_needs g++=g++ cmocka=libcmocka-dev clang=clang clang-tidy=cl
 	/usr/lib/postgresql/*/bin/initdb=postgresql /usr/bin/python3=python3 curl=curl mandoc=mandoc strace=strace runuser=util-linux
 	openssl=openssl ps=procps zsh=zsh fish=fish sqlite3-cli=sqlite3 systemd-analyze=systemd
 	py:pytest=python3-pytest py:xdist=python3-pytest-xdist py:nacl=python3-nacl py:requests=python3-requests py:jsonschema=python3-jsonschema
-	py:psycopg2=python3-psycopg2 py:yaml=python3-yaml py:jwt=python3-jwt py:cryptography=python3-cryptography
+	py:psycopg2=python3-psycopg2 py:yaml=python3-yaml py:jwt=python3-jwt py:cryptography=python3-cryptography /usr/sbin/nginx=nginx
+	py:authlib=python3-authlib py:requests_oauthlib=python3-requests-oauthlib
 	redis-server=redis-server chromium=chromium chromedriver=chromium-driver zbarimg=zbar-tools /usr/lib/clang/*/lib/*/libclang_rt.fuzzer*.a=libclang-rt-dev"
 
 # Is it there? $1: the left side of a row above.

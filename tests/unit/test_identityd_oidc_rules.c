@@ -463,6 +463,15 @@ static void tries(void **state)
 	assert_true(user_code_try(&t, NOW - 1, &wait)); /* the clock was set back: a new minute */
 }
 
+static void plain_names(void **state)
+{
+	static const char *const others[] = {"", "a b", "a,b", "a@b", "a\nb", "\xc3\xa4", "a\"", "a~b", "a/b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+	(void)state;
+	assert_true(name_is_plain(STR_LIT("alice")) && name_is_plain(STR_LIT("a-b_c.9")) && name_is_plain(STR_LIT("Alice")));
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_false(name_is_plain(str_from(others[i])));
+}
+
 static void scopes(void **state)
 {
 	char text[SCOPES_TEXT_SIZE];
@@ -488,6 +497,7 @@ int main(void)
 		cmocka_unit_test(who_claims_to_call), cmocka_unit_test(whether_it_is_true),		cmocka_unit_test(grant_types),
 		cmocka_unit_test(codes),	      cmocka_unit_test(refresh_tokens),			cmocka_unit_test(devices),
 		cmocka_unit_test(user_codes),	      cmocka_unit_test(tries),				cmocka_unit_test(scopes),
+		cmocka_unit_test(plain_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ extern const struct http_answer oidc_configuration_answers[], oidc_jwks_answers[
 	oidc_token_answers[], oidc_userinfo_answers[], oidc_introspect_answers[], oidc_revoke_answers[], oidc_logout_answers[], oidc_device_answers[],
 	device_page_answers[], forward_answers[];
 extern const enum error_code oidc_authorize_errors[], oidc_token_errors[], oidc_userinfo_errors[], oidc_userinfo_form_errors[], oidc_introspect_errors[], oidc_revoke_errors[], oidc_logout_errors[],
-	oidc_device_errors[], forward_errors[];
+	oidc_device_errors[], device_page_errors[], forward_errors[];
 enum { OIDC_FORM_MAX = 16 * 1024 /* bytes */ };
 
 /* Messages of the answers that are written by one handler each. */

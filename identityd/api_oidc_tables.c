@@ -88,4 +88,5 @@ const enum error_code oidc_introspect_errors[] = {CLIENT_ERRORS, ERR_UNAUTHORIZE
 const enum error_code oidc_revoke_errors[] = {CLIENT_ERRORS, ERR_INVALID_GRANT, ERR_COUNT};
 const enum error_code oidc_logout_errors[] = {ERR_MALFORMED_PARAMETER, ERR_COUNT};
 const enum error_code oidc_device_errors[] = {CLIENT_ERRORS, ERR_UNAUTHORIZED_CLIENT, ERR_INVALID_SCOPE, ERR_COUNT};
+const enum error_code device_page_errors[] = {ERR_MALFORMED_PARAMETER, ERR_COUNT};
 const enum error_code forward_errors[] = {ERR_UNAUTHENTICATED, ERR_NOT_ALLOWED, ERR_RETURN_URL_NOT_ALLOWED, ERR_MALFORMED_PARAMETER, ERR_COUNT};

@@ -164,6 +164,7 @@ static bool submit(struct cli *c, struct error *err)
 	sent.message = s.message;
 	sha256(&sent.id, s.message.p, s.message.n);
 	struct wallet w = {.ledger = c->ledger, .stop = &cli_interrupted};
+	cli_catch_interrupts();
 	if (!wallet_submit(&w, &sent, &c->arena, &receipt, err))
 		return false;
 	if (option_bool(c->in, "no-wait")) {

@@ -37,6 +37,20 @@ static bool approve(struct cli *c, const struct actor *new_user, struct wallet_o
 	return true;
 }
 
+/* Is it this very user that has the name, with this very key? An earlier attempt may have been cut short after the ledger had taken it. */
+static bool there_already(struct cli *c, const struct actor *a)
+{
+	struct ledger_user u;
+	struct json_list found;
+	struct error ignored;
+	struct ledger_tx_query q = {.type = STR_LIT("user_creation"), .account = a->id, .limit = 1};
+	if (!ledger_client_user(c->ledger, a->id, &c->arena, &u, &ignored) || !str_equal(u.username, a->username) ||
+	    !ledger_client_txs(c->ledger, &q, &c->arena, &found, &ignored) || found.count != 1)
+		return false;
+	tx_report(c, found.items, arena_printf(&c->arena, "User %.*s was on the chain already, with id %.*s.", STR_ARG(a->username), STR_ARG(a->id)).p);
+	return true;
+}
+
 static bool create(struct cli *c, struct error *err)
 {
 	struct wallet_order o = wallet_order(TX_USER_CREATION);
@@ -54,7 +68,9 @@ static bool create(struct cli *c, struct error *err)
 								      : str_of(o.value[TXF_USERNAME].p + 1, o.value[TXF_USERNAME].n - 1);
 	o.value[TXF_BIO] = str_from(option_text(c->in, "bio"));
 	bool ok = approve(c, &a, &o, err) && order_carry_out(c, &a, &o, err, "User %.*s is on the chain, with id %.*s.", STR_ARG(a.username), STR_ARG(a.id));
-	if (!ok && err->code == ERR_APPROVAL_REQUIRED)
+	if (!ok && err->code == ERR_USERNAME_TAKEN && there_already(c, &a))
+		ok = true;
+	else if (!ok && err->code == ERR_APPROVAL_REQUIRED)
 		error_hint(err, "a staff user with a key here can vouch: --approve-by @name");
 	actor_wipe(&a);
 	return ok;

@@ -19,7 +19,6 @@ struct ledger_client *ledger_open(struct cli *c, struct error *err)
 {
 	if (!c->ledger) {
 		const char *agent = arena_printf(&c->arena, "tana/%s", tana_version()).p;
-		cli_catch_interrupts();
 		c->ledger = ledger_client_new(cli_service_url(c, "ledger", NULL), agent, option_int(c->in, "timeout"), err);
 	}
 	return c->ledger;
@@ -62,7 +61,9 @@ bool ledger_chain_id(struct cli *c, struct str *out, struct error *err)
 	if (!option_bool(c->in, "offline"))
 		return chain_of_ledger(c, &file, out, err);
 	*out = file.chain_id;
-	if (str_present(file.chain_id))
+	if (!str_present(*out) && !known_network(c, cli_service_url(c, "ledger", NULL), out, err))
+		return false;
+	if (str_present(*out))
 		return true;
 	error_set(err, ERR_CONFIG, "%s does not say which chain a transaction is for.", path_chain(&c->arena, cli_chain(c)));
 	return error_hint(err, "put {\"chainId\":\"NAME\"} into it, or leave out --offline once: it is remembered");
@@ -98,16 +99,24 @@ bool user_look_up(struct cli *c, const char *text, struct ledger_user *out, stru
 	return false;
 }
 
+/* A user's id, as its key file says (since a rotation), or as it follows from the key. */
+static struct str id_of_key(struct cli *c, struct str chain_id, const struct keyfile *k)
+{
+	char key[ED25519_PUBLIC_TEXT_LEN + 1], text[USER_ID_LEN + 1];
+	if (str_present(k->user_id))
+		return k->user_id;
+	ed25519_public_to_text(&k->public_key, key);
+	user_id_of(chain_id, str_from(key), text);
+	return arena_copy(&c->arena, str_from(text));
+}
+
 /* The id of a user whose key file is here, without asking the ledger. */
 static bool id_from_file(struct cli *c, struct str chain_id, struct str name, struct str *id, struct error *err)
 {
 	struct keyfile k;
-	char key[ED25519_PUBLIC_TEXT_LEN + 1], text[USER_ID_LEN + 1];
 	if (!keystore_look(c, path_user(&c->arena, name), &k, err))
 		return error_hint(err, "--offline knows users with a key file here only; name others by their id");
-	ed25519_public_to_text(&k.public_key, key);
-	user_id_of(chain_id, str_from(key), text);
-	*id = str_present(k.user_id) ? k.user_id : arena_copy(&c->arena, str_from(text));
+	*id = id_of_key(c, chain_id, &k);
 	return true;
 }
 
@@ -176,12 +185,12 @@ static bool default_user(struct cli *c, bool staff, struct str *out, struct erro
 	return error_hint(err, users ? "--as @name (tana keys list)" : "make one: tana new user @name");
 }
 
-/* The file whose user id this is; NULL when there is none. */
-static const char *file_of_id(struct cli *c, struct str id)
+/* The file of the user with this id; NULL when there is none. */
+static const char *file_of_id(struct cli *c, struct str chain_id, struct str id)
 {
 	struct keystore_list keys = keystore_list(c);
 	for (size_t i = 0; i < keys.count; i++)
-		if (strcmp(keys.items[i].kind, "user") == 0 && str_equal(keys.items[i].key.user_id, id))
+		if (strcmp(keys.items[i].kind, "user") == 0 && !keys.items[i].problem && str_equal(id_of_key(c, chain_id, &keys.items[i].key), id))
 			return keys.items[i].path;
 	return NULL;
 }
@@ -205,7 +214,7 @@ static void ready_wallet(struct cli *c, struct actor *a, struct str chain_id)
 static bool open_offline(struct cli *c, struct str who, bool is_id, struct str chain_id, struct actor *out, struct error *err)
 {
 	out->id = out->username = who;
-	out->path = is_id ? file_of_id(c, who) : path_user(&c->arena, who);
+	out->path = is_id ? file_of_id(c, chain_id, who) : path_user(&c->arena, who);
 	if (!out->path)
 		return error_set(err, ERR_KEY_NEEDED, "No key file here says that it is of user %.*s.", STR_ARG(who));
 	if ((!is_id && !id_from_file(c, chain_id, who, &out->id, err)) || !open_key(c, out, err))
@@ -304,12 +313,22 @@ static bool sign_offline(struct cli *c, const struct actor *a, const struct wall
 	return true;
 }
 
+void tx_report(struct cli *c, const struct ledger_tx *t, const char *what)
+{
+	if (c->json)
+		json_print(&ledger_tx_message, t);
+	say(c, "%.*s", STR_ARG(printable(&c->arena, str_from(what))));
+	say(c, "  transaction  %.*s", STR_ARG(t->id));
+	say(c, "  block        %lld", (long long)t->height);
+}
+
 bool order_carry_out(struct cli *c, const struct actor *a, const struct wallet_order *o, struct error *err, const char *fmt, ...)
 {
 	struct wallet_signed sent;
 	struct ledger_tx t;
 	if (option_bool(c->in, "offline"))
 		return sign_offline(c, a, o, err);
+	cli_catch_interrupts(); /* from here on money may be under way: what became of it is told */
 	if (!wallet_send(&a->wallet, o, &c->arena, &sent, err))
 		return false;
 	struct str id = hash_text(c, &sent.id);
@@ -325,19 +344,13 @@ bool order_carry_out(struct cli *c, const struct actor *a, const struct wallet_o
 		return false;
 	if (str_is(t.status, TX_STATUS_REFUSED))
 		return wallet_refused(&t, err);
-	if (c->json) {
-		json_print(&ledger_tx_message, &t);
-		return true;
-	}
 	char *text = NULL;
 	va_list args;
 	va_start(args, fmt);
 	if (vasprintf(&text, fmt, args) < 0)
 		abort();
 	va_end(args);
-	say(c, "%.*s", STR_ARG(printable(&c->arena, str_from(text))));
-	say(c, "  transaction  %.*s", STR_ARG(id));
-	say(c, "  block        %lld", (long long)t.height);
+	tx_report(c, &t, text);
 	free(text);
 	return true;
 }

@@ -6,7 +6,7 @@
 #include "client/wallet.h"
 #include "keystore.h"
 
-/* A client of the ledger at cli_service_url, made once a command; interrupts end what waits. NULL with *err. */
+/* A client of the ledger at cli_service_url, made once a command. NULL with *err. */
 struct ledger_client *ledger_open(struct cli *c, struct error *err);
 /*
  * The chain that signatures are for. It is what the ledger says, held against chains/<chain>.json or against what it said the first time: a ledger that
@@ -47,6 +47,9 @@ void actor_wipe(struct actor *a);
  */
 MUST_CHECK bool order_carry_out(struct cli *c, const struct actor *a, const struct wallet_order *o, struct error *err, const char *fmt, ...)
 	PRINTF_LIKE(5, 6);
+
+/* An included transaction: what it did, its id and block; under --json as the ledger gives it. */
+void tx_report(struct cli *c, const struct ledger_tx *t, const char *what);
 
 /* The text of a hash given by a person. ERR_USAGE. */
 MUST_CHECK bool hash_argument(const char *text, const char *what, struct hash *out, struct error *err);

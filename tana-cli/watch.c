@@ -63,6 +63,7 @@ bool watch_ledger(struct cli *c, const char *type, watch_print *print, struct er
 {
 	struct watching w = {.c = c, .type = type, .print = print, .last_id = -1, .pause_ms = RECONNECT_MS};
 	bool refused = false;
+	cli_catch_interrupts();
 	if (!ledger_open(c, err) || !ledger_client_ready(c->ledger, err))
 		return false;
 	/* A connection of its own: while events come in, their printer asks for names. */

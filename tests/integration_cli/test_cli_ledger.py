@@ -79,8 +79,15 @@ def test_what_a_user_shows_of_itself(me):
 
 
 def test_a_user_exists_once(me):
-    new_user(me, "@erin")
+    first = me("user", "create", "@erin", "--json").ok.json
+    assert me("user", "create", "@erin", "--json").ok.json == first, "it is there already"
+    assert "already" in me("user", "create", "@erin").ok.out
+    # Another key cannot have the name.
+    path = me.config / "users" / "@erin.json"
+    kept = path.read_bytes()
+    path.unlink()
     refused(me, "username_taken", "user", "create", "@erin")
+    path.write_bytes(kept)
 
 
 def test_keys_are_needed(me):
@@ -243,6 +250,8 @@ def test_signing_offline(me, tmp_path):
     message = json.loads(signed.out)["message"]
     assert message["nonce"] == nonce and message["to"] == bob and message["chainId"] == "local"
     refused(me, "usage", "transfer", "@alice", "@bob", "1.23", "USD", "--offline", status=2)
+    by_id = me("transfer", message["from"], bob, "1", "USD", "--offline", "--nonce", nonce, env=nowhere).ok
+    assert json.loads(by_id.out)["message"]["from"] == message["from"]
     path = tmp_path / "signed.json"
     path.write_text(signed.out)
     first = me("tx", "submit", path, "--json").ok.json

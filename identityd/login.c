@@ -221,7 +221,7 @@ struct str login_cookie(const struct http_request *r, const char *name)
 	struct str all = http_header(r, "Cookie");
 	size_t name_len = strlen(name);
 	const char *p = all.p, *end = all.p ? all.p + all.n : NULL;
-	while (p && p < end) {
+	while (p < end) {
 		while (p < end && (*p == ' ' || *p == ';'))
 			p++;
 		const char *stop = memchr(p, ';', (size_t)(end - p));

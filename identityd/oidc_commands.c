@@ -14,7 +14,7 @@ enum { CLIENTS_MODE = 0640, SECRET_BYTES = 32 };
 
 static int print_out(struct buf *out)
 {
-	bool ok = fwrite(out->data, 1, out->len, stdout) == out->len && fflush(stdout) == 0;
+	bool ok = fwrite(buf_str(out).p, 1, out->len, stdout) == out->len && fflush(stdout) == 0;
 	buf_free(out);
 	return ok ? EXIT_DONE : EXIT_FAILED;
 }

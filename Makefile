@@ -171,7 +171,8 @@ integration: all ## run the integration tests on both databases
 	TANA_BUILD=$(CURDIR)/$B /usr/bin/python3 -m pytest -q -n 2 tests/integration tests/integration_t4 tests/integration_ledger tests/integration_cli tests/docs $(PYTEST_ARGS)
 
 # Benchmarks: tests/bench/bench_*.c measure by themselves; load_mesh loads a running meshd, through driver.c.
-BENCH_BIN := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/load_*.c))
+BENCH_BIN := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/load_*.c tests/bench/make_*.c))
+$B/bench/make_chain: $(LEDGERD_PARTS)
 $B/bench/load_mesh: $B/obj/tests/bench/driver.o
 $B/bench/%: $B/obj/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)

@@ -27,6 +27,11 @@ struct memory_entry *chain_memory_next(const struct chain_memory *m, size_t *at)
 void chain_memory_put(struct chain_memory *m, struct str key, struct str value)
 {
 	struct memory_entry *old = chain_memory_find(m, key);
+	/* The usual case, an amount or a nonce of as many digits: in place. */
+	if (old && str_present(value) && old->value.n == value.n) {
+		memcpy((char *)(old + 1) + old->key.n, value.p, value.n);
+		return;
+	}
 	if (old)
 		m->bytes -= old->key.n + old->value.n;
 	if (!str_present(value)) {

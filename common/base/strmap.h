@@ -13,6 +13,7 @@
 struct strmap_slot {
 	struct str key; /* p NULL: free; a mark of the map: deleted */
 	void *value;
+	uint64_t hash;
 };
 struct strmap {
 	struct strmap_slot *slots;

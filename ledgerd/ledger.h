@@ -47,6 +47,7 @@ struct ledger_config {
 
 struct core;           /* core.h */
 struct producer;       /* producer.h */
+struct db_lock;        /* db/db_lock.h */
 struct follower;       /* follower.h */
 struct ledger_feed;    /* ledger_feed.h: events to streams */
 struct ledger_jobs;    /* ledger_jobs.h: heartbeats, content sync, clean-up */
@@ -62,6 +63,7 @@ struct ledger {
 	struct ed25519_secret node_key;  /* signs blocks and heartbeats; wiped at stop */
 	struct ed25519_secret service_key; /* <node_id>/ledger, as mesh knows it: signs tokens; the node's when there is no other. With has_key */
 	struct core *core;
+	struct db_lock *producer_lock;   /* NULL: another role */
 	struct producer *producer;       /* NULL: another role */
 	struct follower *follower;
 	struct sse_hub *hub;

@@ -11,8 +11,8 @@
 #include "chain_memory.h"
 #include "core.h"
 #include "daemon/daemon.h"
+#include "db/db_lock.h"
 #include "ledger_store.h"
-#include "producer.h"
 
 static bool begin(struct ledger *l, struct invocation *in, struct error *err)
 {
@@ -49,12 +49,11 @@ int ledger_command_produce(struct invocation *in)
 {
 	struct ledger l = {.pool = NULL};
 	struct error err;
-	struct db_lock *lock = NULL;
 	bool made = false;
 	bool ok = begin(&l, in, &err);
 	l.config.role = LEDGER_PRODUCER;
 	l.config.verify_full_on_start = true;
-	ok = ok && ledger_open(&l, &err) && (lock = producer_claim(&l, &err)) != NULL && core_start(l.core, &err);
+	ok = ok && ledger_open(&l, &err) && core_start(l.core, &err);
 	while (ok && !core_ready(l.core, &err)) /* what waits is being read */
 		ok = err.code == ERR_UNAVAILABLE && core_wait_ready(l.core, 20);
 	ok = ok && core_make_block(l.core, option_bool(in, "empty"), &made, &err);
@@ -64,7 +63,6 @@ int ledger_command_produce(struct invocation *in)
 		print_tip(&l);
 	core_stop(l.core);
 	core_settle(l.core);
-	db_lock_release(lock);
 	return end(&l, in, ok, &err);
 }
 

@@ -4,11 +4,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "core.h"
+#include "db/db_lock.h"
 #include "ledger.h"
 #include "ledger_schema.h"
 #include "ledger_store.h"
 #include "mempool_db.h"
 #include "mempool_redis.h"
+#include "producer.h"
 
 enum {
 	QUEUE_MAX = 20000,   /* writes waiting: at a few hundred bytes each, memory stays small */
@@ -215,19 +217,22 @@ static struct mempool_store *open_mempool(struct ledger *l, struct error *err)
 
 bool ledger_open(struct ledger *l, struct error *err)
 {
-	if (!ledger_check_roles(l, err) || !open_key(l, err) || !ledger_open_database(l, NULL, err))
+	bool produces = l->config.role == LEDGER_PRODUCER;
+	if (!ledger_check_roles(l, err) || !open_key(l, err) || !ledger_open_database(l, NULL, err) || (produces && !producer_claim(l, err)))
 		return false;
 	struct mempool_store *store = NULL;
 	if (l->config.role != LEDGER_OBSERVER && !(store = open_mempool(l, err)))
 		return false;
 	l->core = core_open(l, store, err);
-	return l->core != NULL;
+	return l->core && (!produces || producer_check_key(l, err));
 }
 
 void ledger_close(struct ledger *l)
 {
 	core_close(l->core);
 	l->core = NULL;
+	db_lock_release(l->producer_lock);
+	l->producer_lock = NULL;
 	if (l->pool)
 		db_pool_close(l->pool);
 	l->pool = NULL;

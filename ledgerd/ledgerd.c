@@ -48,12 +48,8 @@ static bool ledger_start(void *state, const struct invocation *in, struct http_o
 	struct ledger *l = state;
 	if (!ledger_configure(l, in, err) || !ledger_open(l, err) || !api_start(l, http, err))
 		return false;
-	if (l->config.role == LEDGER_PRODUCER) {
-		struct db_lock *lock = producer_claim(l, err);
-		l->producer = lock ? producer_start(l, lock, err) : NULL;
-		if (!l->producer)
-			return false;
-	}
+	if (l->config.role == LEDGER_PRODUCER && !(l->producer = producer_start(l, err)))
+		return false;
 	return core_start(l->core, err) && start_following(l, err) && (l->jobs = ledger_jobs_start(l, err)) != NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core.h"
+#include "db/db_lock.h"
 
 enum {
 	WAIT_MS = 1000,        /* how long one wait for transactions lasts */
@@ -17,24 +18,26 @@ enum {
 
 struct producer {
 	struct ledger *l;
-	struct db_lock *lock;
 	pthread_t thread;
-	int64_t last_ms, lock_looked_ms; /* monotonic */
+	int64_t last_ms, looked_ms; /* monotonic */
 	bool failing;
 };
 
-struct db_lock *producer_claim(struct ledger *l, struct error *err)
+bool producer_claim(struct ledger *l, struct error *err)
+{
+	l->producer_lock = db_lock_take(l->config.db_url, "producer", err);
+	if (!l->producer_lock && err->code == ERR_WRONG_STATE)
+		error_hint(err, "one producer a database: stop it, or start this one with --produce=no and --redis");
+	return l->producer_lock != NULL;
+}
+
+bool producer_check_key(struct ledger *l, struct error *err)
 {
 	struct ed25519_public key = l->node_key.public_key;
-	if (!core_is_validator(l->core, l->config.validator_id, &key)) {
-		error_set(err, ERR_CONFIG, "the node key is not that of a validator \"%.*s\" of this chain", STR_ARG(l->config.validator_id));
-		error_hint(err, "GET /validators, or tana validator list, shows the validators and their keys");
-		return NULL;
-	}
-	struct db_lock *lock = db_lock_take(l->config.db_url, "producer", err);
-	if (!lock && err->code == ERR_WRONG_STATE)
-		error_hint(err, "one producer a database: stop it, or start this one with --produce=no and --redis");
-	return lock;
+	if (core_is_validator(l->core, l->config.validator_id, &key))
+		return true;
+	error_set(err, ERR_CONFIG, "the node key is not that of a validator \"%.*s\" of this chain", STR_ARG(l->config.validator_id));
+	return error_hint(err, "GET /validators, or tana validator list, shows the validators and their keys");
 }
 
 /* Waits out the interval since the last block in small steps, so that a stop is not kept waiting. False: the end. */
@@ -63,15 +66,15 @@ static void look_after_lock(struct producer *p)
 {
 	struct error err;
 	int64_t now = clock_mono_ms();
-	if (now - p->lock_looked_ms < LOCK_LOOK_MS && p->lock)
+	if (now - p->looked_ms < LOCK_LOOK_MS && p->l->producer_lock)
 		return;
-	p->lock_looked_ms = now;
-	if (p->lock && db_lock_held(p->lock, &err))
+	p->looked_ms = now;
+	if (p->l->producer_lock && db_lock_held(p->l->producer_lock, &err))
 		return;
 	/* The server was gone: ask for it anew. Meanwhile a block of somebody else would make ours conflict, not mix. */
-	db_lock_release(p->lock);
-	p->lock = db_lock_take(p->l->config.db_url, "producer", &err);
-	if (!p->lock)
+	db_lock_release(p->l->producer_lock);
+	p->l->producer_lock = db_lock_take(p->l->config.db_url, "producer", &err);
+	if (!p->l->producer_lock)
 		note(p, false, &err);
 }
 
@@ -85,7 +88,7 @@ static void *produce(void *ctx)
 		look_after_lock(p);
 		if (!wait_interval(p))
 			break;
-		bool ok = p->lock != NULL;
+		bool ok = p->l->producer_lock != NULL;
 		if (ok) {
 			bool empty = o->empty_block_interval_ms > 0 && clock_mono_ms() - p->last_ms >= o->empty_block_interval_ms;
 			ok = core_make_block(p->l->core, empty, &made, &err);
@@ -99,18 +102,20 @@ static void *produce(void *ctx)
 	return NULL;
 }
 
-struct producer *producer_start(struct ledger *l, struct db_lock *lock, struct error *err)
+struct producer *producer_start(struct ledger *l, struct error *err)
 {
 	struct producer *p = xcalloc(1, sizeof *p);
+	struct core_tip tip;
+	core_tip(l->core, &tip);
 	p->l = l;
-	p->lock = lock;
-	p->lock_looked_ms = clock_mono_ms();
-	p->last_ms = clock_mono_ms() - l->config.block_interval_ms;
+	p->looked_ms = clock_mono_ms();
+	/* The interval counts from the last block, whoever made it. */
+	int64_t age = clock_wall_ms() - tip.timestamp;
+	p->last_ms = clock_mono_ms() - (age < 0 ? 0 : age < l->config.block_interval_ms ? age : l->config.block_interval_ms);
 	int failed = pthread_create(&p->thread, NULL, produce, p);
 	if (failed == 0)
 		return p;
 	error_errno(err, ERR_INTERNAL, failed, "no thread for making blocks");
-	db_lock_release(lock);
 	free(p);
 	return NULL;
 }
@@ -120,6 +125,5 @@ void producer_stop(struct producer *p)
 	if (!p)
 		return;
 	pthread_join(p->thread, NULL); /* core_stop has ended its waiting */
-	db_lock_release(p->lock);
 	free(p);
 }

@@ -2,16 +2,14 @@
 #ifndef TANA_LEDGERD_PRODUCER_H
 #define TANA_LEDGERD_PRODUCER_H
 
-#include "db/db_lock.h"
 #include "ledger.h"
 
-/*
- * The right to make blocks in l's database, for a command or the producer below: ERR_WRONG_STATE when another process has it, ERR_CONFIG when
- * l's key is not that of the validator as the chain knows it now.
- */
-MUST_CHECK struct db_lock *producer_claim(struct ledger *l, struct error *err);
-/* Takes over the lock. */
-MUST_CHECK struct producer *producer_start(struct ledger *l, struct db_lock *lock, struct error *err);
+/* l->producer_lock: the right to make blocks in l's database. ERR_WRONG_STATE: another process has it. Taken before the chain is read, so that nobody else makes it grow. */
+MUST_CHECK bool producer_claim(struct ledger *l, struct error *err);
+/* ERR_CONFIG when l's key is not that of the validator as the chain knows it now. */
+MUST_CHECK bool producer_check_key(struct ledger *l, struct error *err);
+/* Once that is so. It waits until core_start has brought what there is. */
+MUST_CHECK struct producer *producer_start(struct ledger *l, struct error *err);
 /* The block under way is finished. NULL is allowed. */
 void producer_stop(struct producer *p);
 

@@ -45,7 +45,7 @@ static void put_scopes(struct buf *out, unsigned scopes)
 		{SCOPE_PROFILE, "your user name"},
 		{SCOPE_EMAIL, "your address at this service, made of your name"},
 		{SCOPE_GROUPS, "your role: user, staff or sovereign"},
-		{SCOPE_OFFLINE, "and keep asking while you are away, until you take that back"},
+		{SCOPE_OFFLINE, "and keep asking while you are away, until you log out everywhere"},
 	};
 	buf_puts(out, "<p>It will know</p>\n<ul>\n");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -130,7 +130,7 @@ struct http_reply *oidc_device_confirm_page(struct http_request *r, const struct
 	put_term(&out, "Application", client->name);
 	put_term(&out, "Code", user_code);
 	put_term(&out, "Asked from", ip);
-	buf_puts(&out, "</dl>\n<p>Allow this only if you hold that device, and it shows this very code. Who sent you the code or a link would be logged in as you.</p>\n"
+	buf_puts(&out, "</dl>\n<p>Allow this only if you hold that device, and it shows this very code. Whoever sent you the code or a link would be logged in as you.</p>\n"
 		       "<form method=\"post\" action=\"/device\">\n");
 	put_hidden(&out, "user_code", user_code);
 	put_hidden(&out, "form_token", oidc_form_token(r));

@@ -89,16 +89,16 @@ class Wire(HTTPAdapter):
 class Provider:
     """One or more identityd with the same clients; requests go to one after the other."""
 
-    def __init__(self, directory, db_url, clients=CLIENTS, *, args=(), instances=1, seen=None, **kw):
+    def __init__(self, directory, db_url, clients=CLIENTS, *, args=(), instances=1, seen=None, public_url=PUBLIC_URL, **kw):
         directory.mkdir(parents=True, exist_ok=True)
-        self.directory, self.public_url = directory, PUBLIC_URL
+        self.directory, self.public_url = directory, public_url
         self.clients_file = directory / "clients.json"
         self.write_clients(clients)
         self.identities = []
         for i in range(instances):
             own = directory / f"instance-{i}"
             more = ["--clients", self.clients_file, "--oidc-keys", own / "keys.json", "--email-domain", "tana.example", "--allow-return-origin", "https://app.example", *args]
-            self.identities.append(Identity(own, db_url, args=[str(a) for a in more], seen=seen, **kw))
+            self.identities.append(Identity(own, db_url, args=[str(a) for a in more], seen=seen, public_url=public_url, **kw))
         self.turn = 0
 
     def write_clients(self, clients):

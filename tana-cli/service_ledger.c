@@ -80,6 +80,7 @@ bool service_prepare_ledger(struct cli *c, const struct service *s, struct servi
 	if (mesh)
 		service_argument_pair(l, "--mesh-url", mesh);
 	service_argument_pair(l, "--t4-url", address_of(c, "t4"));
+	service_argument_pair(l, "--identity-url", address_of(c, "identity"));
 	if (interval)
 		service_argument_pair(l, "--block-interval", interval);
 	return true;

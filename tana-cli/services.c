@@ -27,6 +27,7 @@ const struct service services[] = {
 	{.name = "mesh", .binary = "meshd", .listen_option = "mesh-listen", .prepare = prepare_mesh, .summary = "the node registry"},
 	{.name = "ledger", .binary = "ledgerd", .listen_option = "ledger-listen", .prepare = service_prepare_ledger, .summary = "the chain"},
 	{.name = "t4", .binary = "t4d", .listen_option = "t4-listen", .prepare = service_prepare_t4, .summary = "the content store"},
+	{.name = "identity", .binary = "identityd", .listen_option = "identity-listen", .prepare = service_prepare_identity, .summary = "logins"},
 	{0},
 };
 _Static_assert(ARRAY_LEN(services) <= SERVICES_MAX + 1, "SERVICES_MAX must count every row");

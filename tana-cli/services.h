@@ -37,8 +37,9 @@ const char *service_url_of(struct arena *a, const char *listen_on);
 const char *service_database(struct arena *a, const char *url, const char *service);
 /* service_node.c: the node that services belong to: this machine's own, the only one there are keys of, or one by its name. */
 MUST_CHECK bool service_node(struct cli *c, struct str *out, struct error *err);
-/* service_ledger.c, service_t4.c */
+/* service_ledger.c, service_identity.c, service_t4.c */
 bool service_prepare_ledger(struct cli *c, const struct service *s, struct service_launch *l, struct error *err);
+bool service_prepare_identity(struct cli *c, const struct service *s, struct service_launch *l, struct error *err);
 bool service_prepare_t4(struct cli *c, const struct service *s, struct service_launch *l, struct error *err);
 /* The launch `tana start`'s options ask for. */
 MUST_CHECK bool service_plan(struct cli *c, const struct service *s, struct service_launch *out, struct error *err);

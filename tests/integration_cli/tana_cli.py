@@ -176,7 +176,7 @@ def write_key(path, key, **members):
 def listen_options(mesh_port=None):
     """For tana start: every service on a port of its own."""
     options = ["--mesh-listen", f"127.0.0.1:{mesh_port or free_port()}"]
-    for service in ("ledger", "t4"):
+    for service in ("ledger", "t4", "identity"):
         options += [f"--{service}-listen", f"127.0.0.1:{free_port()}"]
     return options
 

@@ -36,7 +36,7 @@ def test_start_use_stop(me):
     me("mesh", "approve", "n1", "--yes").ok
     assert me("config", "show", "--origin", "--json").ok.json["settings"][0] == {"name": "mesh-url", "value": row["url"], "origin": "tana start"}
     assert "runs already" in me("start", "--dev", *me.listen).ok.out and service(me)["pid"] == row["pid"]
-    assert me("stop").ok.out == "Stopped t4.\nStopped ledger.\nStopped mesh.\n"
+    assert me("stop").ok.out == "Stopped identity.\nStopped t4.\nStopped ledger.\nStopped mesh.\n"
     assert me("status").expect(6) and service(me)["state"] == "stopped"
     assert me("stop").ok.out == "Nothing was running.\n" and me("stop", "--json").ok.json == {"stopped": 0}
     wait_gone(row["pid"])
@@ -126,7 +126,7 @@ def test_a_process_number_used_again_is_not_ours(me):
         time.sleep(0.02)
     record.write_text(json.dumps({**json.loads(record.read_text()), "pid": os.getpid()}))
     assert service(me)["state"] == "stopped"
-    assert me("stop").ok.out == "Stopped t4.\nStopped ledger.\n"
+    assert me("stop").ok.out == "Stopped identity.\nStopped t4.\nStopped ledger.\n"
     me("start", "--dev", *me.listen).ok
 
 
@@ -142,7 +142,7 @@ def test_logs_and_following_them_across_a_rotation(me):
     assert "listening" in me("logs").ok.out and len(me("logs", "mesh", "-n", "1").ok.out.splitlines()) == 1
     assert me("logs", "nonsense").expect(2)
     lines = [json.loads(line) for line in me("logs", "--json").ok.out.splitlines()]
-    assert {x["service"] for x in lines} == {"mesh", "ledger", "t4"} and any("listening" in x["line"] for x in lines)
+    assert {x["service"] for x in lines} == {"mesh", "ledger", "t4", "identity"} and any("listening" in x["line"] for x in lines)
     reader = me.start("logs", "mesh", "-f", "-n", "0")
     log = me.state / "local" / "logs" / "mesh.log"
     with open(log, "a") as f:
@@ -161,7 +161,7 @@ def test_in_the_foreground_what_dies_is_started_again(me):
     first = service(me)["pid"]
     assert me("start", "--dev", *me.listen).expect(1).err.startswith("error: This chain runs in the foreground")
     os.kill(first, signal.SIGKILL)
-    front.wait_for(lambda f: "killed by signal 9" in f.err and f.err.count("listening") == 4)
+    front.wait_for(lambda f: "killed by signal 9" in f.err and f.err.count("listening") == 5)
     assert service(me)["pid"] != first
     assert me("stop").ok and front.process.wait(10 * PATIENCE) == 0
     assert service(me)["state"] == "stopped"
@@ -198,8 +198,8 @@ def test_services_share_one_postgresql(me, tmp_path):
         me("mesh", "register", "--dev", "--node-id", "validator-1").ok
         assert me("verify", "--json").ok.json["valid"]
         with pg.connection(cluster.url) as db, db.cursor() as c:
-            c.execute("SELECT table_schema FROM information_schema.tables WHERE table_name IN ('blocks', 'nodes') ORDER BY table_name")
-            assert c.fetchall() == [("ledger",), ("public",)]
+            c.execute("SELECT table_schema FROM information_schema.tables WHERE table_name IN ('blocks', 'nodes', 'tickets') ORDER BY table_name")
+            assert c.fetchall() == [("ledger",), ("public",), ("identity",)]
         me("restart").ok
         assert me("user", "show", "@alice", "--json").ok.json["user"]["username"] == "@alice"
         me("stop").ok

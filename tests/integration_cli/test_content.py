@@ -434,7 +434,7 @@ def test_right_after_start_dev(user_factory):
     (me.home / "README.md").write_text("read me\n")
     hash = me("content", "put", "README.md", "--json").ok.json["content"][0]["hash"]
     assert me("content", "get", hash).ok.out == "read me\n"
-    assert [s["version"] for s in me("status", "--json").ok.json["services"]] == [me("version", "--json").ok.json["version"]] * 3
+    assert [s["version"] for s in me("status", "--json").ok.json["services"]] == [me("version", "--json").ok.json["version"]] * 4
     me("mesh", "register", "--dev", "--node-id", "validator-1").ok
     me("mesh", "register", "--dev", "--node-id", "validator-2", "--port-offset", "100").ok
     assert me("content", "ls").ok.out.startswith(hash), "still the local node's keys, though there are two now"

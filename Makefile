@@ -173,7 +173,7 @@ integration: all ## run the integration tests on both databases
 # Benchmarks: tests/bench/bench_*.c measure by themselves; load_mesh loads a running meshd, through driver.c.
 BENCH_BIN := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/load_*.c tests/bench/make_*.c))
 $B/bench/make_chain: $(LEDGERD_PARTS)
-$B/bench/load_mesh: $B/obj/tests/bench/driver.o
+$B/bench/load_mesh $B/bench/load_ledger: $B/obj/tests/bench/driver.o
 $B/bench/%: $B/obj/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -182,6 +182,10 @@ $B/bench/%: $B/obj/tests/bench/%.o $(LIB)
 bench-build: $(BENCH_BIN)
 bench-mesh: all bench-build ## measure meshd: heartbeats, pages, start-up
 	/usr/bin/python3 tests/bench/bench_mesh.py --build $B $(BENCH_ARGS)
+bench-ledger: all bench-build ## measure ledgerd: transfers, blocks, start-up
+	/usr/bin/python3 tests/bench/bench_ledger.py --build $B $(BENCH_ARGS)
+bench-verify: all bench-build ## measure ledgerd verify
+	/usr/bin/python3 tests/bench/bench_verify.py --build $B $(BENCH_ARGS)
 bench: bench-build bench-mesh ## all benchmarks
 	@for t in crypto tree json http db; do echo "== $$t"; $B/bench/bench_$$t || exit 1; done
 

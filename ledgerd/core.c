@@ -207,11 +207,15 @@ struct core *core_open(struct ledger *l, struct mempool_store *store, struct err
 	chain_init(&c->chain, &l->genesis);
 	c->cache = state_cache_new((size_t)l->config.cache_bytes);
 	chain_view_init(&c->outlook, core_source(c));
+	/* Of one moment: a front end opens while the producer goes on. */
 	struct db_conn *conn = db_pool_reader(l->pool, err);
-	bool ok = conn && stand_at_tip(c, conn, err) && check_last_blocks(c, conn, err) && load_refused(c, conn, err);
-	if (conn)
+	bool ok = conn && db_begin(conn, DB_TXN_SNAPSHOT, err) == DB_OK && stand_at_tip(c, conn, err) && check_last_blocks(c, conn, err) &&
+		  load_refused(c, conn, err) && core_tree_check(c, conn, err);
+	if (conn) {
+		db_rollback(conn);
 		db_pool_release(l->pool, conn);
-	if (ok && core_tree_check(c, err))
+	}
+	if (ok)
 		return c;
 	core_close(c);
 	return NULL;

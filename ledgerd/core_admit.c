@@ -170,7 +170,9 @@ static void appended(struct mempool_append *append, const struct mempool_handle 
 		free(p);
 	} else if (durable) {
 		p->durable = true;
-		if (!err) {
+		/* It may be in the store twice, when the answer to an earlier append of it was lost. The first entry that was offered is its own; the
+		 * other one is settled when it is offered. */
+		if (!err && !p->has_handle) {
 			p->has_handle = true;
 			p->handle = *handle;
 		}

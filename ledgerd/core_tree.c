@@ -8,21 +8,11 @@
 
 enum { PREFIXES = 1 << STORE_TREE_DEPTH, CHUNK = 4096 };
 
-static bool read_prefixes(struct core *c, struct merkle_tree_prefix *out, struct error *err)
-{
-	struct db_conn *conn = db_pool_reader(c->l->pool, err);
-	if (!conn)
-		return false;
-	enum db_status st = store_read_tree(conn, out, err);
-	db_pool_release(c->l->pool, conn);
-	return st == DB_OK;
-}
-
-bool core_tree_check(struct core *c, struct error *err)
+bool core_tree_check(struct core *c, struct db_conn *conn, struct error *err)
 {
 	struct merkle_tree_prefix *stored = xcalloc(PREFIXES, sizeof *stored);
 	struct hash root;
-	bool ok = read_prefixes(c, stored, err);
+	bool ok = store_read_tree(conn, stored, err) == DB_OK;
 	if (ok && (!merkle_tree_root_from_prefixes(stored, STORE_TREE_DEPTH, &root) || !hash_equal(&root, &c->chain.state_root))) {
 		ok = error_set(err, ERR_CORRUPT, "the stored state does not match block %lld", (long long)c->chain.height);
 		error_hint(err, "ledgerd verify --all says what differs; a chain is made anew with ledgerd import");
@@ -69,13 +59,10 @@ bool core_tree_load(struct core *c, struct error *err)
 	struct loading l = {.c = c, .tree = c->chain.tree, .chunk = xcalloc(CHUNK, sizeof(struct merkle_map_entry))};
 	struct merkle_tree_prefix *stored = xcalloc(PREFIXES, sizeof *stored);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	bool ok = read_prefixes(c, stored, err);
-	if (ok) {
-		struct db_conn *conn = db_pool_reader(c->l->pool, err);
-		ok = conn && store_walk_state(conn, load_entry, &l, err) == DB_OK;
-		if (conn)
-			db_pool_release(c->l->pool, conn);
-	}
+	struct db_conn *conn = db_pool_reader(c->l->pool, err);
+	bool ok = conn && store_read_tree(conn, stored, err) == DB_OK && store_walk_state(conn, load_entry, &l, err) == DB_OK;
+	if (conn)
+		db_pool_release(c->l->pool, conn);
 	if (ok && c->stopping)
 		ok = error_set(err, ERR_SHUTTING_DOWN, "the service is stopping");
 	if (ok) {
@@ -87,6 +74,7 @@ bool core_tree_load(struct core *c, struct error *err)
 	free(l.chunk);
 	pthread_mutex_lock(&c->lock);
 	c->tree_loaded = ok;
+	c->stats.audit = ok ? CORE_AUDIT_PASSED : err->code == ERR_CORRUPT ? CORE_AUDIT_FAILED : CORE_AUDIT_RUNNING;
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
 	return ok;

@@ -86,8 +86,8 @@ static enum step take(struct follower *f, const struct block *b, struct error *e
 	return STEP_HALT;
 }
 
-/* The blocks of a canonical answer {"blocks":[..],"nextCursor"?}, from `from` on. */
-static enum step take_page(struct follower *f, struct str body, int64_t from, size_t *count, struct error *err)
+/* The blocks of a canonical text {"blocks":[..],"nextCursor"?}, from `from` on. */
+static enum step take_blocks(struct follower *f, struct str body, int64_t from, size_t *count, struct error *err)
 {
 	struct canonical_cursor c;
 	struct str list, item;
@@ -95,8 +95,8 @@ static enum step take_page(struct follower *f, struct str body, int64_t from, si
 	enum step s = STEP_DONE;
 
 	*count = 0;
-	if (!canonical_check(body) || !canonical_find(body, "blocks", &list) || !canonical_enter_array(list, &c))
-		return bad_answer(f, err, "no list of blocks in canonical form");
+	if (!canonical_find(body, "blocks", &list) || !canonical_enter_array(list, &c))
+		return bad_answer(f, err, "no list of blocks");
 	arena_init(&arena);
 	while (s == STEP_DONE && canonical_next_item(&c, &item)) {
 		struct block b;
@@ -115,6 +115,27 @@ static enum step take_page(struct follower *f, struct str body, int64_t from, si
 		arena_free(&arena);
 	}
 	arena_free(&arena);
+	return s;
+}
+
+/* ledgerd answers canonically; others may spell the same otherwise. */
+static enum step take_page(struct follower *f, struct str body, int64_t from, size_t *count, struct error *err)
+{
+	struct buf canonical = {0};
+	struct json_doc *d;
+	struct error why;
+	if (canonical_check(body))
+		return take_blocks(f, body, from, count, err);
+	*count = 0;
+	enum step s = STEP_RETRY;
+	if (!(d = json_parse_object(body, &why)))
+		return bad_answer(f, err, why.message);
+	if (json_canonicalise(d, NULL, &canonical, &why))
+		s = take_blocks(f, buf_str(&canonical), from, count, err);
+	else
+		bad_answer(f, err, why.message);
+	json_doc_free(d);
+	buf_free(&canonical);
 	return s;
 }
 

@@ -198,14 +198,19 @@ bool chain_make(struct chain *c, struct chain_source source, struct chain_offer 
 		if (full)
 			continue;
 		c->rules.at = (struct chain_place){w->header.height, (int64_t)w->block.tx_count};
-		o->verdict = chain_apply(&c->rules, &w->view, &o->tx, &o->signature, w->header.timestamp, &o->error);
+		struct error why;
+		o->verdict = chain_apply(&c->rules, &w->view, &o->tx, &o->signature, w->header.timestamp, &why);
 		if (o->verdict == CHAIN_FAILED) {
-			*err = o->error;
+			*err = why;
 			chain_work_free(w);
 			return false;
 		}
-		if (o->verdict == CHAIN_REFUSED)
+		if (o->verdict == CHAIN_REFUSED) {
+			struct error *kept = arena_alloc(&w->arena, sizeof *kept);
+			*kept = why;
+			o->error = kept;
 			continue;
+		}
 		w->txs[w->block.tx_count] = o->tx;
 		w->block.txs[w->block.tx_count++] = (struct block_tx){o->tx.message, o->signature};
 		bytes += size;

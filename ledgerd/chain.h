@@ -98,7 +98,7 @@ struct chain_offer {
 	void *owner;                /* the caller's */
 	enum chain_verdict verdict; /* set by chain_make */
 	bool left;                  /* not looked at: the block was full */
-	struct error error;         /* when refused */
+	const struct error *error;  /* when refused: why, in the work's arena */
 };
 /*
  * Makes a block of what is valid among the offers: time is at least `now` (ms) and after the tip's. Returns false when the state could not be read:

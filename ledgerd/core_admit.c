@@ -24,22 +24,24 @@ static void finish(struct admitting *a, enum admission result, const struct erro
 
 /* ---- What needs no lock: entries fetched together, the signature ---- */
 
-/* Brings the entries that the transaction is about into the cache, in one question. Failures show again under the lock. */
-static void prefetch(struct admitting *a)
+/* Which of the entries that the transaction is about are neither in the outlook nor cached. Under the lock. */
+static size_t missing_entries(struct admitting *a, struct str missing[CHAIN_KEYS_MAX])
 {
 	struct core *c = a->core;
-	struct str keys[CHAIN_KEYS_MAX], missing[CHAIN_KEYS_MAX], values[CHAIN_KEYS_MAX], value;
-	struct error err;
+	struct str keys[CHAIN_KEYS_MAX], value;
 	size_t n = chain_keys_of(&a->tx, &a->arena, keys), wanted = 0;
-	pthread_mutex_lock(&c->lock);
 	for (size_t i = 0; i < n; i++)
 		if (!strmap_get(&c->outlook.entries, keys[i]) && !state_cache_get(c->cache, keys[i], &value))
 			missing[wanted++] = keys[i];
-	uint64_t epoch = c->epoch;
-	pthread_mutex_unlock(&c->lock);
-	/* One alone is as well read under the lock. */
-	if (wanted < 2)
-		return;
+	return wanted;
+}
+
+/* Brings entries into the cache, in one question. Failures show again under the lock. */
+static void prefetch(struct admitting *a, const struct str *missing, size_t wanted, uint64_t epoch)
+{
+	struct core *c = a->core;
+	struct str values[CHAIN_KEYS_MAX];
+	struct error err;
 	struct db_conn *conn = db_pool_reader(c->l->pool, &err);
 	if (!conn)
 		return;
@@ -54,6 +56,7 @@ static void prefetch(struct admitting *a)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* Whose signature it should be, as far as that is known now. Under the lock. */
 static void find_key(struct admitting *a)
 {
 	struct core *c = a->core;
@@ -63,11 +66,9 @@ static void find_key(struct admitting *a)
 		text = tx_text(&a->tx, TXF_PUBLIC_KEY);
 	} else {
 		struct str key = arena_printf(&a->arena, "user:%.*s", STR_ARG(tx_from(&a->tx)));
-		pthread_mutex_lock(&c->lock);
-		if (chain_view_get(&c->outlook, key, &value, &err) && str_present(value) && canonical_find(value, "publicKey", &member) &&
-		    canonical_read_plain(member, &text))
-			text = arena_copy(&a->arena, text);
-		pthread_mutex_unlock(&c->lock);
+		if (!chain_view_get(&c->outlook, key, &value, &err) || !str_present(value) || !canonical_find(value, "publicKey", &member) ||
+		    !canonical_read_plain(member, &text))
+			text = STR_NONE;
 	}
 	a->has_key = str_present(text) && ed25519_public_from_text(text, KEY_WRITTEN, &a->key, &err);
 }
@@ -250,9 +251,15 @@ void core_admit(struct core *c, struct admission_request *r)
 		finish(&a, ADMISSION_REFUSED, &err);
 		return;
 	}
+	struct str missing[CHAIN_KEYS_MAX];
 	pthread_mutex_lock(&c->lock);
 	struct core_pending *waiting = pool_find(c, &a.tx.id);
 	bool waits = waiting && waiting->durable, perhaps_refused = refused_perhaps(c, &a.tx.id);
+	size_t wanted = waits ? 0 : missing_entries(&a, missing);
+	uint64_t epoch = c->epoch;
+	/* One entry alone is as well read under the lock. */
+	if (wanted < 2)
+		find_key(&a);
 	pthread_mutex_unlock(&c->lock);
 	if (waits) {
 		finish(&a, ADMITTED_BEFORE, NULL);
@@ -260,8 +267,12 @@ void core_admit(struct core *c, struct admission_request *r)
 	}
 	if (perhaps_refused && answered_before(&a, &err))
 		return;
-	prefetch(&a);
-	find_key(&a);
+	if (wanted >= 2) {
+		prefetch(&a, missing, wanted, epoch);
+		pthread_mutex_lock(&c->lock);
+		find_key(&a);
+		pthread_mutex_unlock(&c->lock);
+	}
 	a.verified = a.has_key && ed25519_verify_bytes(&r->signature, &a.key, str_of((const char *)a.tx.id.b, HASH_SIZE));
 
 	enum pending_where where;

@@ -214,7 +214,7 @@ static bool may_wait(struct making *m, const struct chain_offer *o)
 {
 	const struct core_pending *p = o->owner;
 	int64_t last;
-	return o->error.code == ERR_BAD_NONCE && o->tx.type != TX_USER_CREATION && core_last_nonce(m->c, &m->work.view, p->from, &last) && p->nonce > last &&
+	return o->error->code == ERR_BAD_NONCE && o->tx.type != TX_USER_CREATION && core_last_nonce(m->c, &m->work.view, p->from, &last) && p->nonce > last &&
 	       !pool_find_parked(m->c, p->from, p->nonce);
 }
 
@@ -230,7 +230,7 @@ static void sort_out(struct making *m)
 		} else if (may_wait(m, o)) {
 			m->waiting[m->waiting_count++] = o->owner;
 		} else {
-			refuse(m, o->owner, &o->error);
+			refuse(m, o->owner, o->error);
 		}
 	}
 }

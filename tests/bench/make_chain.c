@@ -91,7 +91,7 @@ static void end_block(struct maker *m)
 		fail(err.message);
 	for (size_t i = 0; i < m->count; i++)
 		if (m->offers[i].verdict != CHAIN_APPLIED || m->offers[i].left)
-			fail(m->offers[i].left ? "the block is too large" : m->offers[i].error.message);
+			fail(m->offers[i].left ? "the block is too large" : m->offers[i].error->message);
 	write_block(m, &w);
 	m->count = 0;
 	arena_free(&m->arena);

@@ -138,7 +138,7 @@ static void test_keeping(void **state)
 	}
 	/* Nothing of its own to write: the kept members still come without a comma before them. */
 	const struct json_field optional_rows[] = {F_TEXT(struct sample_item, name, "name", 0, 8, "A name.")};
-	const struct json_message optional = {"Optional", sizeof(struct sample_item), optional_rows, 1};
+	const struct json_message optional = {.name = "Optional", .size = sizeof(struct sample_item), .fields = optional_rows, .count = 1};
 	struct error err = {0};
 	struct buf b = {0};
 	struct json_doc *old = json_parse_object(STR_LIT("{\"a\":true,\"b\":[ ]}"), &err);
@@ -201,7 +201,7 @@ static void test_schema_without_required(void **state)
 {
 	(void)state;
 	const struct json_field rows[] = {F_ANY(struct sample, any, "any", 0, "Any \"value\".")};
-	const struct json_message message = {"Loose", sizeof(struct sample), rows, 1};
+	const struct json_message message = {.name = "Loose", .size = sizeof(struct sample), .fields = rows, .count = 1};
 	struct buf b = {0};
 	json_schema_write(&b, &message);
 	assert_same_json(&b, "{\"type\":\"object\",\"properties\":{\"any\":{\"description\":\"Any \\\"value\\\".\"}}}");

@@ -31,6 +31,7 @@ http_handler api_login_page, api_logout, api_page_style, api_page_script, api_pa
 MUST_CHECK bool api_session_of_path(struct http_request *r, struct session_row *out, struct http_reply **reply);
 /* Did the request show this session's poll secret, in the header or as a cookie? `token` gets the desktop's token then. */
 bool api_poll_secret_shown(struct http_request *r, const struct session_row *s, char token[]);
+struct http_reply *api_unknown_session(struct http_request *r);
 /* ms as ISO 8601 in the arena; 0: absent. */
 struct str api_time(struct http_request *r, int64_t ms);
 /* The refusal of a session in a state that does not allow it: its `status` is told. */

@@ -1,13 +1,14 @@
 /*
  * An approval: the one request that makes somebody logged in. In order: the session is read and must be open; the message, its claims and its
  * signature are checked (session_rules.h, on the worker); the owner of the key is asked (binding.h: a ledger is asked on a thread of its own);
- * then one transaction changes the session if it still is as it was, and writes both tokens with it. Two phones meet in that one update.
+ * then one transaction changes the session if it still is as it was; with that both its tokens count. Two phones meet in that one update.
  */
 #include "api.h"
 #include "base/clock.h"
 #include "base/jobs.h"
 #include "base/log.h"
 #include "binding.h"
+#include "fresh.h"
 #include "identity_metrics.h"
 #include "login.h"
 #include "notify.h"
@@ -55,39 +56,10 @@ static enum db_status check_match(struct approve_job *j, struct db_conn *c, stru
 	return st;
 }
 
-static struct token_row token_of(const struct approve_job *j, enum token_kind kind, const struct hash *hash)
-{
-	const struct session_row *s = &j->row;
-	bool phone = kind == TOKEN_PHONE;
-	return (struct token_row){.hash = *hash,
-				  .kind = kind,
-				  .session_id = s->id,
-				  .user_id = s->user_id,
-				  .username = s->username,
-				  .public_key = s->public_key,
-				  .role = s->role,
-				  .app_name = s->app_name,
-				  .app_origin = s->app_origin,
-				  .client_id = s->client_id,
-				  .ip = phone ? str_from(http_peer(j->request)) : s->desktop_ip,
-				  .agent = phone ? login_agent(j->request) : s->desktop_agent,
-				  .created_at = j->now,
-				  .expires_at = j->now + j->id->config.token_ttl_ms};
-}
-
-/* Everything that goes with a session that has just been approved. */
+/* What goes with a session that has just become a login. */
 static enum db_status write_login(struct approve_job *j, struct db_conn *c, struct error *err)
 {
-	struct hash phone;
-	secret_hash(str_from(j->token), &phone);
-	const struct token_row desktop_token = token_of(j, TOKEN_DESKTOP, &j->row.desktop_hash), phone_token = token_of(j, TOKEN_PHONE, &phone);
 	enum db_status st = j->first ? first_key_bind(c, j->row.user_id, j->row.username, j->key, j->now, err) : DB_OK;
-	if (st == DB_OK)
-		st = token_insert(c, &desktop_token, err);
-	if (st == DB_OK)
-		st = token_insert(c, &phone_token, err);
-	if (st == DB_OK)
-		st = login_record(c, &j->row, j->now, err);
 	if (st == DB_OK && j->id->config.match != MATCH_NEVER)
 		st = browser_seen(c, j->row.user_id, j->row.browser_hash, j->now, err);
 	return st == DB_OK ? notify_in(j->id, c, j->row.id, err) : st;
@@ -106,7 +78,7 @@ static enum db_status see_who_won(struct approve_job *j, struct db_conn *c, stru
 static enum db_status end_session(struct approve_job *j, struct db_conn *c, struct error *err)
 {
 	bool ended;
-	enum db_status st = session_reject(c, j->row.id, j->now, &ended, err);
+	enum db_status st = session_reject(c, j->row.id, j->now, http_arena(j->request), &j->current, &ended, err);
 	if (st == DB_OK && ended)
 		st = notify_in(j->id, c, j->row.id, err);
 	return st;
@@ -122,6 +94,7 @@ static enum db_status run_approve(struct db_job *job, struct db_conn *c, struct 
 		st = check_match(j, c, err);
 	if (st != DB_OK || j->refused)
 		return st == DB_OK && j->ends ? end_session(j, c, err) : st;
+	j->row.token_expires_at = j->now + j->id->config.token_ttl_ms;
 	st = session_approve(c, &j->row, j->now, &j->won, err);
 	if (st != DB_OK)
 		return st;
@@ -135,9 +108,10 @@ static struct http_reply *approved(struct approve_job *j)
 					    .session_token = str_from(j->token),
 					    .user_id = j->row.user_id,
 					    .username = j->row.username,
-					    .expires_at = api_time(r, j->now + j->id->config.token_ttl_ms)};
+					    .expires_at = api_time(r, j->row.token_expires_at)};
 	j->row.status = SESSION_APPROVED;
 	j->row.ended_at = j->now;
+	j->row.desktop_counts = true;
 	notify_session(j->id, &j->row);
 	identity_count(IDENTITY_APPROVED, 1);
 	log_info("a login was approved", LOG_STR("session", j->row.id), LOG_STR("user", j->row.user_id), LOG_STR("for", j->row.app_origin));
@@ -183,7 +157,8 @@ static struct http_reply *ask_owner(struct approve_job *j)
 		return refuse_now(r, &err, j->row.status);
 	if (ask)
 		j->row.role = owner.role;
-	make_token(j->token);
+	make_token(j->row.id, j->token);
+	secret_hash(str_from(j->token), &j->row.phone_hash);
 	return db_pool_submit(j->id->pool, &j->job, &err) ? NULL : http_reply_error(r, &err);
 }
 
@@ -211,7 +186,7 @@ struct http_reply *api_session_approve(struct http_request *r)
 	struct http_reply *reply;
 	struct error err;
 	char key[ED25519_PUBLIC_TEXT_LEN + 1];
-	if (!api_session_of_path(r, &j->row, &reply))
+	if (!fresh_get(id->fresh, http_path_arg(r, 0), arena, &j->row) && !api_session_of_path(r, &j->row, &reply))
 		return reply;
 	int64_t now = clock_wall_ms();
 	const struct approve_session s = {.id = j->row.id,
@@ -237,6 +212,8 @@ struct http_reply *api_session_approve(struct http_request *r)
 	j->row.user_id = j->claim.user_id;
 	j->row.username = j->claim.username;
 	j->row.public_key = j->key;
+	j->row.phone_ip = str_from(http_peer(r));
+	j->row.phone_agent = login_agent(r);
 	reply = http_reply_later(r);
 	if (binding_waits(id->binding))
 		jobs_run(id->jobs, ask_and_go_on, j);

@@ -14,7 +14,7 @@ struct phone_job {
 	struct http_request *request;
 	enum phone_change change;
 	int64_t now;
-	bool won;
+	bool won, found;        /* found: there is such a session (when not won) */
 	struct session_row row; /* as it is afterwards */
 	struct str session_id, reason;
 };
@@ -22,19 +22,13 @@ struct phone_job {
 static enum db_status run_change(struct db_job *job, struct db_conn *c, struct error *err)
 {
 	struct phone_job *j = (struct phone_job *)job;
-	bool found;
+	struct arena *arena = http_arena(j->request);
 	j->now = clock_wall_ms();
-	enum db_status st = j->change == PHONE_SCAN ? session_scan(c, j->session_id, j->now, &j->won, err) :
-						      session_reject(c, j->session_id, j->now, &j->won, err);
-	if (st == DB_OK && j->won)
-		st = notify_in(j->id, c, j->session_id, err);
-	if (st == DB_OK)
-		st = session_read(c, j->session_id, http_arena(j->request), &j->row, &found, err);
-	if (st == DB_OK && !found) {
-		error_set(err, ERR_UNKNOWN_SESSION, "the login session is gone");
-		return DB_CONFLICT;
-	}
-	return st;
+	enum db_status st = j->change == PHONE_SCAN ? session_scan(c, j->session_id, j->now, arena, &j->row, &j->won, err) :
+						      session_reject(c, j->session_id, j->now, arena, &j->row, &j->won, err);
+	if (st != DB_OK)
+		return st;
+	return j->won ? notify_in(j->id, c, j->session_id, err) : session_read(c, j->session_id, arena, &j->row, &j->found, err);
 }
 
 /* The two-digit numbers as a list of texts. */
@@ -73,6 +67,14 @@ static struct http_reply *scanned(struct phone_job *j)
 	return http_reply_json(r, 200, &identity_scanned_message, &a);
 }
 
+/* Nothing was changed: the session is over, or another phone has it. */
+static struct http_reply *refuse_late(struct http_request *r, const struct session_row *s, int64_t now)
+{
+	struct error err;
+	const struct approve_session judged = {.status = session_status_at(s->status, s->expires_at, now)};
+	return approve_session_open(&judged, &err) ? api_refuse_lost(r, s, now) : api_refuse_state(r, &err, judged.status);
+}
+
 static void change_done(struct db_job *job, enum db_status status, const struct error *err)
 {
 	struct phone_job *j = (struct phone_job *)job;
@@ -83,7 +85,7 @@ static void change_done(struct db_job *job, enum db_status status, const struct 
 		return;
 	}
 	if (!j->won) {
-		http_finish(r, api_refuse_lost(r, &j->row, j->now));
+		http_finish(r, j->found ? refuse_late(r, &j->row, j->now) : api_unknown_session(r));
 		return;
 	}
 	notify_session(j->id, &j->row);
@@ -107,17 +109,11 @@ struct http_reply *api_refuse_lost(struct http_request *r, const struct session_
 static struct http_reply *change(struct http_request *r, enum phone_change what)
 {
 	struct identity *id = http_ctx(r);
-	struct session_row s;
+	struct str session_id = http_path_arg(r, 0);
 	struct http_reply *reply;
-	struct error err;
 	struct identity_reject body = {0};
-	if (!api_session_of_path(r, &s, &reply))
-		return reply;
-	struct approve_session judged = {.status = session_status_at(s.status, s.expires_at, clock_wall_ms())};
-	if (!approve_session_open(&judged, &err))
-		return api_refuse_state(r, &err, judged.status);
-	if (what == PHONE_SCAN && judged.status == SESSION_SCANNED)
-		return api_refuse_lost(r, &s, clock_wall_ms());
+	if (!session_id_valid(session_id))
+		return api_unknown_session(r);
 	if (what == PHONE_REJECT && http_body(r).n > 0 && !http_read_body(r, &identity_reject_message, &body, &reply))
 		return reply;
 	struct phone_job *j = arena_zalloc(http_arena(r), 1, sizeof(*j));
@@ -125,7 +121,7 @@ static struct http_reply *change(struct http_request *r, enum phone_change what)
 	j->id = id;
 	j->request = r;
 	j->change = what;
-	j->session_id = s.id;
+	j->session_id = session_id;
 	j->reason = body.reason;
 	return api_submit(r, &j->job);
 }

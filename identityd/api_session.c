@@ -18,6 +18,11 @@ struct str api_time(struct http_request *r, int64_t ms)
 	return arena_copy(http_arena(r), str_from(text));
 }
 
+struct http_reply *api_unknown_session(struct http_request *r)
+{
+	return http_reply_error_code(r, ERR_UNKNOWN_SESSION, "there is no such login session, or it was long ago");
+}
+
 bool api_session_of_path(struct http_request *r, struct session_row *out, struct http_reply **reply)
 {
 	struct identity *id = http_ctx(r);
@@ -29,7 +34,7 @@ bool api_session_of_path(struct http_request *r, struct session_row *out, struct
 		db_pool_release(id->pool, c);
 	if (st == DB_OK && found)
 		return true;
-	*reply = st == DB_OK ? http_reply_error_code(r, ERR_UNKNOWN_SESSION, "there is no such login session, or it was long ago") : http_reply_error(r, &err);
+	*reply = st == DB_OK ? api_unknown_session(r) : http_reply_error(r, &err);
 	return false;
 }
 
@@ -135,7 +140,7 @@ struct http_reply *api_session_get(struct http_request *r)
 		.match_code = JSON_INT_ABSENT,
 	};
 	bool shown = api_poll_secret_shown(r, &s, token);
-	if (shown && status == SESSION_APPROVED) {
+	if (shown && s.desktop_counts) {
 		a.session_token = str_from(token);
 		a.user_id = s.user_id;
 		a.username = s.username;
@@ -220,11 +225,10 @@ struct http_reply *api_session_continue(struct http_request *r)
 	char token[SECRET_TEXT_MAX];
 	if (!api_session_of_path(r, &s, &reply))
 		return reply;
-	enum session_status status = session_status_at(s.status, s.expires_at, clock_wall_ms());
-	bool ours = api_poll_secret_shown(r, &s, token);
-	const char *to = ours && status == SESSION_APPROVED && str_present(s.return_url) ? s.return_url.p : "/login";
+	bool ours = api_poll_secret_shown(r, &s, token) && s.desktop_counts && s.token_expires_at > clock_wall_ms();
+	const char *to = ours && str_present(s.return_url) ? s.return_url.p : "/login";
 	reply = http_reply_header(http_reply_empty(r, 303), "Location", to);
-	if (ours && status == SESSION_APPROVED) {
+	if (ours) {
 		reply = login_give(reply, r, token);
 		reply = login_set_cookie(reply, r, COOKIE_POLL, "", session_path(r, s.id).p, 0);
 	}

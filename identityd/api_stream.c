@@ -26,7 +26,7 @@ static struct http_reply *open_session_stream(struct http_request *r, struct str
 	if (st != DB_OK)
 		return http_reply_error(r, &err);
 	if (!found)
-		return http_reply_error_code(r, ERR_UNKNOWN_SESSION, "there is no such login session, or it was long ago");
+		return api_unknown_session(r);
 	watch_session_is(id->watch, &s, clock_wall_ms());
 	return reply;
 }

@@ -77,6 +77,7 @@ struct revoke_job {
 	bool all;
 	struct str user_id;
 	struct hash hash;
+	struct str session_id;
 	int64_t count;
 };
 
@@ -88,7 +89,7 @@ static enum db_status run_revoke(struct db_job *job, struct db_conn *c, struct e
 		enum db_status ended = oidc_grants_revoke_of(c, j->user_id, clock_wall_ms(), err);
 		return ended == DB_OK ? tokens_delete(c, j->user_id, &j->count, err) : ended;
 	}
-	enum db_status st = token_delete(c, &j->hash, &was, err);
+	enum db_status st = token_delete(c, &j->hash, j->session_id, &was, err);
 	j->count = was;
 	return st;
 }
@@ -102,7 +103,7 @@ static void revoke_done(struct db_job *job, enum db_status status, const struct 
 }
 
 /* Which of one's own has this id? */
-static bool find_own(struct http_request *r, struct str user_id, struct str id, struct hash *out, struct http_reply **reply)
+static bool find_own(struct http_request *r, struct str user_id, struct str id, struct revoke_job *out, struct http_reply **reply)
 {
 	struct token_row *rows;
 	size_t count;
@@ -111,7 +112,8 @@ static bool find_own(struct http_request *r, struct str user_id, struct str id, 
 	for (size_t i = 0; i < count; i++) {
 		if (!str_equal(token_id(r, &rows[i]), id))
 			continue;
-		*out = rows[i].hash;
+		out->hash = rows[i].hash;
+		out->session_id = rows[i].session_id;
 		return true;
 	}
 	*reply = http_reply_error_code(r, ERR_NOT_FOUND, "none of your tokens has this id");
@@ -133,7 +135,8 @@ struct http_reply *api_revoke(struct http_request *r)
 	j->all = body.all == JSON_TRUE;
 	j->user_id = who.user_id;
 	j->hash = who.hash;
-	if (str_present(body.id) && !j->all && !find_own(r, who.user_id, body.id, &j->hash, &reply))
+	j->session_id = who.session_id;
+	if (str_present(body.id) && !j->all && !find_own(r, who.user_id, body.id, j, &reply))
 		return reply;
 	return api_submit(r, &j->job);
 }

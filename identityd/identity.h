@@ -5,6 +5,8 @@
 #ifndef TANA_IDENTITYD_IDENTITY_H
 #define TANA_IDENTITYD_IDENTITY_H
 
+#include <stdatomic.h>
+
 #include "daemon/command.h"
 #include "db/db_pool.h"
 #include "http/server.h"
@@ -52,6 +54,7 @@ struct identity_config {
 
 struct watch;   /* watch.h: event streams of sessions and users */
 struct notify;  /* notify.h: what other instances hear */
+struct fresh;   /* fresh.h: sessions begun here lately */
 struct keeper;  /* keeper.h: the timer that expires and purges */
 struct binding; /* binding.h: whose key is it */
 struct jobs;
@@ -64,10 +67,13 @@ struct identity {
 	struct sse_hub *hub; /* no events of its own: it keeps the streams awake */
 	struct watch *watch;
 	struct notify *notify;
+	struct fresh *fresh;
 	struct keeper *keeper;
 	struct binding *binding;
 	struct jobs *jobs; /* calls of the ledger, which may take a while */
 	struct oidc *oidc;
+	/* About how many sessions wait for a phone: open_base + begun - begun_then. Counted anew each second (keeper.h). */
+	_Atomic int64_t open_base, begun, begun_then;
 };
 
 /* Reads the options into *id; opens nothing. identity_close may be called after a failure of this or of what follows. */

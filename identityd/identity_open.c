@@ -4,6 +4,7 @@
 #include "base/jobs.h"
 #include "base/log.h"
 #include "binding.h"
+#include "fresh.h"
 #include "identity.h"
 #include "identity_schema.h"
 #include "notify.h"
@@ -16,6 +17,7 @@ enum {
 	QUEUE_MAX = 20000, /* writes waiting */
 	GROUP_MAX = 256,   /* writes in one commit */
 	PATIENCE_MS = 2000,
+	FRESH_MAX = 8192,  /* sessions, less than 1 KiB each */
 	LEDGER_THREADS = 8 /* questions to the ledger at once */
 };
 
@@ -149,6 +151,7 @@ bool identity_open(struct identity *id, struct error *err)
 	id->hub = sse_hub_new(1);
 	const struct watch_options w = {.hub = id->hub, .streams_per_session = c->streams_per_session, .streams_per_address = c->streams_per_address};
 	id->watch = watch_new(&w);
+	id->fresh = fresh_new(FRESH_MAX);
 	id->notify = notify_start(id, err);
 	if (!id->notify)
 		return false;
@@ -167,6 +170,7 @@ void identity_close(struct identity *id)
 	if (id->hub)
 		sse_hub_free(id->hub);
 	watch_free(id->watch);
+	fresh_free(id->fresh);
 	oidc_close(id->oidc);
 	if (id->pool)
 		db_pool_close(id->pool);

@@ -12,19 +12,21 @@
 
 enum {
 	TURN_MS = 250,
+	COUNT_EVERY_MS = 1000, /* walks over all that wait */
 	PURGE_EVERY_MS = 60000,
 	PURGE_BATCH = 1000, /* rows of a table in one transaction */
 	PURGE_ROUNDS = 50,  /* in one turn: the timer must not be late because of them */
 };
 #define DAY_MS INT64_C(86400000)
-#define TOKENS_KEEP_MS DAY_MS          /* expired ones, so that they are told from unknown ones */
-#define LOGINS_KEEP_MS (90 * DAY_MS)   /* what users see of their own */
+#define SESSIONS_KEEP_MS DAY_MS         /* that came to nothing */
+#define LOGINS_KEEP_MS (90 * DAY_MS)    /* what users see of their own; longer than any token lives */
 #define BROWSERS_KEEP_MS (365 * DAY_MS) /* not used for so long: a new one again */
 
 struct keeper {
 	struct identity *id;
 	struct worker *worker;
-	int64_t next_purge_ms; /* monotonic */
+	int64_t next_purge_ms, next_count_ms; /* monotonic */
+	int64_t purged_until;                 /* wall: sessions begun before that nobody approved are forgotten */
 	bool troubled;         /* said once */
 };
 
@@ -73,9 +75,30 @@ static bool expire(struct keeper *k, int64_t now, struct error *err)
 	return ok;
 }
 
+/* Whoever begins a session only adds to the number of those that wait: how many there really are is looked up here. */
+static bool count_open(struct keeper *k, int64_t now, struct error *err)
+{
+	int64_t open, begun = atomic_load(&k->id->begun);
+	struct db_conn *c = db_pool_reader(k->id->pool, err);
+	if (!c)
+		return false;
+	bool ok = sessions_count_open(c, now, &open, err) == DB_OK;
+	db_pool_release(k->id->pool, c);
+	if (ok) {
+		atomic_store(&k->id->begun_then, begun);
+		atomic_store(&k->id->open_base, open);
+	}
+	return ok;
+}
+
 static bool look_for_expired(struct keeper *k, struct error *err)
 {
 	int64_t next = INT64_MAX, now = clock_wall_ms();
+	if (clock_mono_ms() >= k->next_count_ms) {
+		if (!count_open(k, now, err))
+			return false;
+		k->next_count_ms = clock_mono_ms() + COUNT_EVERY_MS;
+	}
 	struct db_conn *c = db_pool_reader(k->id->pool, err);
 	if (!c)
 		return false;
@@ -103,15 +126,17 @@ static bool purge(struct keeper *k, struct error *err)
 	const struct identity_config *c = &k->id->config;
 	int64_t now = clock_wall_ms();
 	struct purge_job j = {.job = {.run = run_purge},
-			      .before = {.sessions = now - c->session_ttl_ms - c->token_ttl_ms,
-					 .tokens = now - TOKENS_KEEP_MS,
-					 .tickets = now,
+			      .before = {.sessions_from = k->purged_until,
+					 .sessions = now - c->session_ttl_ms - SESSIONS_KEEP_MS,
 					 .logins = now - LOGINS_KEEP_MS,
+					 .tickets = now,
 					 .browsers = now - BROWSERS_KEEP_MS},
 			      .more = true};
 	for (int i = 0; j.more && i < PURGE_ROUNDS; i++)
 		if (db_pool_write(k->id->pool, &j.job, err) != DB_OK)
 			return false;
+	if (!j.more)
+		k->purged_until = j.before.sessions;
 	return true;
 }
 

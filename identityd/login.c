@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "fresh.h"
 #include "identity_metrics.h"
 #include "origin_rules.h"
 #include "oidc.h"
@@ -68,18 +69,12 @@ struct begin_job {
 	struct session_row row;
 	struct hash forward_hash; /* with --cookie-domain */
 	struct login_begun begun;
-	bool crowded; /* too many wait already */
 };
 
 static enum db_status run_begin(struct db_job *job, struct db_conn *c, struct error *err)
 {
 	struct begin_job *j = (struct begin_job *)job;
-	int64_t open;
-	enum db_status st = sessions_count_open(c, j->row.created_at, &open, err);
-	j->crowded = st == DB_OK && open >= j->id->config.sessions_max;
-	if (st != DB_OK || j->crowded)
-		return st;
-	st = session_insert(c, &j->row, err);
+	enum db_status st = session_insert(c, &j->row, err);
 	if (st == DB_OK && j->id->config.cookie_domain)
 		st = oidc_forward_insert(c, &j->forward_hash, &j->row.desktop_hash, j->row.expires_at + j->id->config.token_ttl_ms, err);
 	return st == DB_OK && j->ask->also ? j->ask->also(c, j->ask, &j->begun, err) : st;
@@ -91,10 +86,10 @@ static void begin_done(struct db_job *job, enum db_status status, const struct e
 	struct http_request *r = j->request;
 	if (status != DB_OK)
 		http_finish(r, http_reply_error(r, err));
-	else if (j->crowded)
-		http_finish(r, http_reply_error_code(r, ERR_OVERLOADED, "too many logins are waiting already"));
 	else {
 		identity_count(IDENTITY_CREATED, 1);
+		atomic_fetch_add(&j->id->begun, 1);
+		fresh_put(j->id->fresh, &j->row);
 		http_finish(r, j->then(r, j->ask, &j->begun));
 	}
 }
@@ -165,6 +160,8 @@ struct http_reply *login_begin(struct http_request *r, const struct login_ask *a
 {
 	struct identity *id = http_ctx(r);
 	struct arena *arena = http_arena(r);
+	if (atomic_load(&id->open_base) + atomic_load(&id->begun) - atomic_load(&id->begun_then) >= id->config.sessions_max)
+		return http_reply_error_code(r, ERR_OVERLOADED, "too many logins are waiting already");
 	struct begin_job *j = arena_zalloc(arena, 1, sizeof(*j));
 	char token[SECRET_TEXT_MAX], forward[SECRET_TEXT_MAX], session_id[SESSION_ID_LEN + 1], challenge[CHALLENGE_TEXT_LEN + 1];
 	j->job = (struct db_job){.run = run_begin, .done = begin_done};
@@ -280,8 +277,9 @@ struct str login_bearer(const struct http_request *r)
 
 /* ---- who ---- */
 
-/* The login whose token has this hash, or whose forward token has it. */
-static enum login_found find_login(struct identity *id, const struct hash *shown, bool forwarded, struct arena *arena, struct token_row *out, struct error *err)
+/* The login whose token has this hash, or whose forward token has it. `named`: see token_read. */
+static enum login_found find_login(struct identity *id, const struct hash *shown, struct str named, bool forwarded, struct arena *arena, struct token_row *out,
+				   struct error *err)
 {
 	struct hash h = *shown;
 	bool found = true;
@@ -290,7 +288,7 @@ static enum login_found find_login(struct identity *id, const struct hash *shown
 		return LOGIN_FAILED;
 	enum db_status st = forwarded ? oidc_forward_read(c, shown, &h, &found, err) : DB_OK;
 	if (st == DB_OK && found)
-		st = token_read(c, &h, arena, out, &found, err);
+		st = token_read(c, &h, named, arena, out, &found, err);
 	db_pool_release(id->pool, c);
 	if (st != DB_OK)
 		return LOGIN_FAILED;
@@ -307,7 +305,7 @@ enum login_found login_of_token(struct identity *id, struct str token, struct ar
 	if (!str_starts(token, TOKEN_PREFIX) || token.n >= SECRET_TEXT_MAX)
 		return LOGIN_INVALID;
 	secret_hash(token, &h);
-	return find_login(id, &h, false, arena, out, err);
+	return find_login(id, &h, token_session(token, arena), false, arena, out, err);
 }
 
 enum login_found login_of_forward(struct http_request *r, struct token_row *out, struct error *err)
@@ -318,7 +316,7 @@ enum login_found login_of_forward(struct http_request *r, struct token_row *out,
 	if (direct == LOGIN_FOUND || direct == LOGIN_FAILED || !str_starts(shown, FORWARD_PREFIX) || shown.n >= SECRET_TEXT_MAX)
 		return direct;
 	secret_hash(shown, &h);
-	return find_login(http_ctx(r), &h, true, http_arena(r), out, err);
+	return find_login(http_ctx(r), &h, STR_NONE, true, http_arena(r), out, err);
 }
 
 enum login_found login_of_browser(struct http_request *r, struct token_row *out, struct error *err)
@@ -352,5 +350,5 @@ bool login_of_bearer(struct http_request *r, struct token_row *out, struct http_
 enum db_status login_end(struct db_conn *c, const struct hash *token, struct error *err)
 {
 	bool was;
-	return token_delete(c, token, &was, err);
+	return token_delete(c, token, STR_NONE, &was, err);
 }

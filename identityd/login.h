@@ -90,7 +90,7 @@ enum login_found login_of_forward(struct http_request *r, struct token_row *out,
 struct str login_bearer(const struct http_request *r);
 /* What the caller's program calls itself, for people to read: printable ASCII, not too long; absent: it does not say. In the arena. */
 struct str login_agent(struct http_request *r);
-/* Ends a login: the token does not count any more. Part of somebody's transaction. */
+/* Ends a browser's login: the desktop's token does not count any more. Part of somebody's transaction. */
 MUST_CHECK enum db_status login_end(struct db_conn *c, const struct hash *token, struct error *err);
 
 #endif

@@ -1,5 +1,7 @@
 #include "notify.h"
 
+#include "fresh.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,8 +79,10 @@ static void heard(void *ctx, struct str message)
 	if (!blank || str_is(str_of(message.p, head), n->instance))
 		return;
 	struct str session_id = str_of(blank + 1, message.n - head - 1);
-	if (session_id_valid(session_id))
-		read_and_tell(n->id, session_id);
+	if (!session_id_valid(session_id))
+		return;
+	fresh_drop(n->id->fresh, session_id);
+	read_and_tell(n->id, session_id);
 }
 
 /* Something may have been missed: everything that is waited for is looked at. */
@@ -88,6 +92,7 @@ static void anew(void *ctx)
 	struct arena arena;
 	struct str *ids;
 	arena_init(&arena);
+	fresh_clear(n->id->fresh);
 	size_t count = watch_sessions(n->id->watch, &arena, &ids);
 	for (size_t i = 0; i < count; i++)
 		read_and_tell(n->id, ids[i]);
@@ -127,6 +132,8 @@ static void enqueue(struct notify *n, struct str session_id)
 
 void notify_session(struct identity *id, const struct session_row *s)
 {
+	if (!session_status_open(s->status))
+		fresh_drop(id->fresh, s->id);
 	watch_session_is(id->watch, s, clock_wall_ms());
 	if (s->status == SESSION_APPROVED)
 		watch_user_login(id->watch, s);
@@ -137,6 +144,7 @@ void notify_session(struct identity *id, const struct session_row *s)
 void notify_sessions(struct identity *id, const struct str *ids, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
+		fresh_drop(id->fresh, ids[i]);
 		read_and_tell(id, ids[i]);
 		if (id->notify && id->notify->sender)
 			enqueue(id->notify, ids[i]);

@@ -4,10 +4,10 @@ enum { KEPT_AFTER_MS = 24 * 60 * 60 * 1000 /* how long what is over can still be
 
 #define GRANT_COLUMNS                                                                                                          \
 	"g.id, g.client_id, g.user_id, g.username, g.public_key, g.role, g.nonce, g.scopes, g.login_at, g.created_at, g.revoked_at, g.login_hash," \
-	" CASE WHEN l.hash IS NULL THEN 0 ELSE 1 END"
+	" CASE WHEN l.id IS NULL THEN 0 ELSE 1 END"
 enum { GRANT_COLUMN_COUNT = 13 };
 /* The login it rests on, while it counts. */
-#define LOGIN_JOIN " LEFT JOIN tokens l ON l.hash = g.login_hash AND l.expires_at > $1"
+#define LOGIN_JOIN " LEFT JOIN sessions l ON l.desktop_hash = g.login_hash AND l.user_id IS NOT NULL AND l.token_expires_at > $1"
 
 DB_SQL(SQL_GRANT_INSERT, "INSERT INTO oidc_grants (id, client_id, user_id, username, public_key, role, nonce, scopes, login_hash, login_at, created_at)"
 			 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");

@@ -6,14 +6,20 @@
 #include "crypto/hmac.h"
 #include "wire/base64url.h"
 
-enum { SECRET_BYTES = 32 };
+enum { SECRET_BYTES = 32, EVEN_BELOW = 252 /* the largest multiple of 36 in a byte: below it every digit is as likely */ };
+
+static const char id_digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 
 void make_session_id(char out[SESSION_ID_LEN + 1])
 {
-	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	uint8_t bytes[SECRET_BYTES];
 	memcpy(out, "sess_", 5);
-	for (size_t i = 5; i < SESSION_ID_LEN; i++)
-		out[i] = digits[random_below(sizeof(digits) - 1)];
+	for (size_t at = 5; at < SESSION_ID_LEN;) {
+		random_bytes(bytes, sizeof(bytes)); /* one call of the kernel for all of them, as a rule */
+		for (size_t i = 0; i < sizeof(bytes) && at < SESSION_ID_LEN; i++)
+			if (bytes[i] < EVEN_BELOW)
+				out[at++] = id_digits[bytes[i] % 36];
+	}
 	out[SESSION_ID_LEN] = '\0';
 }
 
@@ -48,9 +54,50 @@ void make_secret(char out[SECRET_TEXT_MAX])
 	make_text("", out);
 }
 
-void make_token(char out[SECRET_TEXT_MAX])
+/* Eight digits of a session's id are a number of 42 bits; two of them stand in front, in 6 bytes each. */
+static void put_number(uint8_t *out, const char *eight)
 {
-	make_text(TOKEN_PREFIX, out);
+	uint64_t n = 0;
+	for (int i = 0; i < 8; i++)
+		n = n * 36 + (uint64_t)(eight[i] <= '9' ? eight[i] - '0' : eight[i] - 'a' + 10);
+	for (int i = 5; i >= 0; i--, n >>= 8)
+		out[i] = (uint8_t)n;
+}
+
+/* False: no eight digits have this number. */
+static bool get_number(const uint8_t *in, char *eight)
+{
+	uint64_t n = 0;
+	for (int i = 0; i < 6; i++)
+		n = n << 8 | in[i];
+	for (int i = 7; i >= 0; i--, n /= 36)
+		eight[i] = id_digits[n % 36];
+	return n == 0;
+}
+
+void make_token(struct str session_id, char out[SECRET_TEXT_MAX])
+{
+	uint8_t bytes[SECRET_BYTES];
+	random_bytes(bytes, sizeof(bytes));
+	invariant(session_id.n == SESSION_ID_LEN);
+	put_number(bytes, session_id.p + 5);
+	put_number(bytes + 6, session_id.p + 13);
+	put_text(TOKEN_PREFIX, bytes, out);
+	explicit_bzero(bytes, sizeof(bytes));
+}
+
+struct str token_session(struct str token, struct arena *arena)
+{
+	struct buf bytes = {0};
+	char id[SESSION_ID_LEN + 1] = "sess_";
+	size_t prefix = strlen(TOKEN_PREFIX);
+	bool ok = token.n > prefix && base64url_decode(str_of(token.p + prefix, token.n - prefix), &bytes) && bytes.len == SECRET_BYTES;
+	const uint8_t *b = (const uint8_t *)bytes.data;
+	ok = ok && get_number(b, id + 5) && get_number(b + 6, id + 13);
+	if (bytes.data)
+		explicit_bzero(bytes.data, bytes.cap);
+	buf_free(&bytes);
+	return ok ? arena_copy(arena, str_of(id, SESSION_ID_LEN)) : STR_NONE;
 }
 
 /* HMAC of a label and the session's id. */

@@ -21,8 +21,11 @@ void make_session_id(char out[SESSION_ID_LEN + 1]);
 void make_challenge(char out[CHALLENGE_TEXT_LEN + 1]);
 /* base64url of 32 random bytes. */
 void make_secret(char out[SECRET_TEXT_MAX]);
-/* The phone's token: TOKEN_PREFIX and a secret. */
-void make_token(char out[SECRET_TEXT_MAX]);
+/* The phone's token: TOKEN_PREFIX, and 32 bytes of which 12 name the session (so that it is found by that, without an index of its own) and 20 are
+ * random. */
+void make_token(struct str session_id, char out[SECRET_TEXT_MAX]);
+/* The session that a phone's token would name, in the arena; absent: it cannot be a phone's. A desktop's may happen to name one too. */
+struct str token_session(struct str token, struct arena *arena);
 void desktop_token(struct str poll_secret, struct str session_id, char out[SECRET_TEXT_MAX]);
 /* What a login shows to /auth/forward through the applications of --cookie-domain: made of its token, and good for nothing else. */
 #define FORWARD_PREFIX "tana_fw_"

@@ -1,39 +1,49 @@
 #include "session_store.h"
 
 #define SESSION_COLUMNS                                                                                                        \
-	"id, status, challenge, poll_hash, desktop_hash, app_name, app_icon, app_origin, client_id, return_url, desktop_ip, desktop_agent,"            \
-	" browser_hash, match_code, match_choices, created_at, expires_at, scanned_at, ended_at, user_id, username, public_key, role"
-#define TOKEN_COLUMNS                                                                                                          \
-	"hash, kind, session_id, user_id, username, public_key, role, app_name, app_origin, client_id, ip, agent, created_at, expires_at"
+	"id, status, challenge, poll_hash, app_name, app_icon, app_origin, client_id, return_url, desktop_ip, desktop_agent, browser_hash,"            \
+	" match_code, match_choices, created_at, expires_at, scanned_at, ended_at, token_expires_at, user_id, username, public_key, role,"             \
+	" CASE WHEN user_id IS NOT NULL AND desktop_hash IS NOT NULL THEN 1 ELSE 0 END"
+#define TOKEN_COLUMNS(kind)                                                                                                    \
+	"'" kind "', " kind "_hash, id, user_id, username, public_key, role, app_name, app_origin, client_id, " kind "_ip, " kind "_agent, ended_at,"  \
+	" token_expires_at"
 
 DB_SQL(SQL_SESSION, "SELECT " SESSION_COLUMNS " FROM sessions WHERE id = $1");
 DB_SQL(SQL_SESSION_INSERT,
        "INSERT INTO sessions (id, status, challenge, poll_hash, desktop_hash, app_name, app_icon, app_origin, client_id, return_url, desktop_ip,"
        " desktop_agent, browser_hash, match_code, match_choices, created_at, expires_at)"
        " VALUES ($1, 'waiting', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)");
-DB_SQL(SQL_OPEN_COUNT, "SELECT COUNT(*) FROM sessions WHERE status IN ('waiting', 'scanned') AND expires_at > $1");
+DB_SQL(SQL_OPEN_COUNT, "SELECT COUNT(*) FROM sessions WHERE ended_at IS NULL AND expires_at > $1");
 /* One conditional update a change: of two that come at once one finds the row as it was. */
-DB_SQL(SQL_SCAN, "UPDATE sessions SET status = 'scanned', scanned_at = $1 WHERE id = $2 AND status = 'waiting' AND expires_at > $1");
-DB_SQL(SQL_REJECT, "UPDATE sessions SET status = 'rejected', ended_at = $1 WHERE id = $2 AND status IN ('waiting', 'scanned') AND expires_at > $1");
-DB_SQL(SQL_APPROVE, "UPDATE sessions SET status = 'approved', ended_at = $1, user_id = $2, username = $3, public_key = $4, role = $5"
-		    " WHERE id = $6 AND status IN ('waiting', 'scanned') AND expires_at > $1");
-DB_SQL(SQL_EXPIRE, "UPDATE sessions SET status = 'expired', ended_at = $1 WHERE status IN ('waiting', 'scanned') AND expires_at <= $1 RETURNING id");
-DB_SQL(SQL_NEXT_EXPIRY, "SELECT MIN(expires_at) FROM sessions WHERE status IN ('waiting', 'scanned')");
-DB_SQL(SQL_TOKEN, "SELECT " TOKEN_COLUMNS " FROM tokens WHERE hash = $1");
-DB_SQL(SQL_TOKENS_OF, "SELECT " TOKEN_COLUMNS " FROM tokens WHERE user_id = $1 AND expires_at > $2 ORDER BY created_at DESC LIMIT $3");
-DB_SQL(SQL_TOKEN_INSERT, "INSERT INTO tokens (" TOKEN_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
-DB_SQL(SQL_TOKEN_DELETE, "DELETE FROM tokens WHERE hash = $1");
-DB_SQL(SQL_TOKENS_DELETE, "DELETE FROM tokens WHERE user_id = $1");
+DB_SQL(SQL_SCAN, "UPDATE sessions SET status = 'scanned', scanned_at = $1 WHERE id = $2 AND status = 'waiting' AND expires_at > $1 RETURNING " SESSION_COLUMNS);
+DB_SQL(SQL_REJECT, "UPDATE sessions SET status = 'rejected', ended_at = $1 WHERE id = $2 AND ended_at IS NULL AND expires_at > $1"
+		   " RETURNING " SESSION_COLUMNS);
+DB_SQL(SQL_APPROVE,
+       "UPDATE sessions SET status = 'approved', ended_at = $1, user_id = $2, username = $3, public_key = $4, role = $5, phone_hash = $6, phone_ip = $7,"
+       " phone_agent = $8, token_expires_at = $9 WHERE id = $10 AND ended_at IS NULL AND expires_at > $1");
+DB_SQL(SQL_EXPIRE, "UPDATE sessions SET status = 'expired', ended_at = $1 WHERE ended_at IS NULL AND expires_at <= $1 RETURNING id");
+DB_SQL(SQL_NEXT_EXPIRY, "SELECT MIN(expires_at) FROM sessions WHERE ended_at IS NULL");
+DB_SQL(SQL_TOKEN, "SELECT " TOKEN_COLUMNS("desktop") " FROM sessions WHERE desktop_hash = $1 AND user_id IS NOT NULL"
+		  " UNION ALL SELECT " TOKEN_COLUMNS("phone") " FROM sessions WHERE id = $2 AND phone_hash = $1 AND user_id IS NOT NULL");
+#define TOKENS_OF(kind)                                                                                                        \
+	"SELECT " TOKEN_COLUMNS(kind) " FROM sessions WHERE user_id = $1 AND " kind "_hash IS NOT NULL AND token_expires_at > $2" \
+	" ORDER BY ended_at DESC LIMIT $3"
+DB_SQL(SQL_DESKTOPS_OF, TOKENS_OF("desktop"));
+DB_SQL(SQL_PHONES_OF, TOKENS_OF("phone"));
+DB_SQL(SQL_DESKTOP_END, "UPDATE sessions SET desktop_hash = NULL WHERE desktop_hash = $1 AND user_id IS NOT NULL");
+DB_SQL(SQL_PHONE_END, "UPDATE sessions SET phone_hash = NULL WHERE id = $1 AND phone_hash = $2");
+DB_SQL(SQL_DESKTOPS_END, "UPDATE sessions SET desktop_hash = NULL WHERE user_id = $1 AND desktop_hash IS NOT NULL");
+DB_SQL(SQL_PHONES_END, "UPDATE sessions SET phone_hash = NULL WHERE user_id = $1 AND phone_hash IS NOT NULL");
 DB_SQL(SQL_TICKET_INSERT, "INSERT INTO tickets (hash, session_id, sealed, expires_at) VALUES ($1, $2, $3, $4)");
 DB_SQL(SQL_TICKET_TAKE, "DELETE FROM tickets WHERE hash = $1 AND session_id = $2 RETURNING sealed, expires_at");
-DB_SQL(SQL_LOGIN_INSERT,
-       "INSERT INTO logins (session_id, user_id, time, app_name, app_origin, client_id, ip, agent, public_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
-DB_SQL(SQL_LOGINS_OF, "SELECT time, app_name, app_origin, client_id, ip, agent, public_key FROM logins WHERE user_id = $1 ORDER BY time DESC LIMIT $2");
+DB_SQL(SQL_LOGINS_OF, "SELECT ended_at, app_name, app_origin, client_id, desktop_ip, desktop_agent, public_key FROM sessions"
+		      " WHERE user_id = $1 ORDER BY ended_at DESC LIMIT $2");
 DB_SQL(SQL_BROWSER_KNOWN, "SELECT 1 FROM browsers WHERE user_id = $1 AND browser_hash = $2");
 DB_SQL(SQL_BROWSER_SEEN, "INSERT INTO browsers (user_id, browser_hash, seen_at) VALUES ($1, $2, $3)"
 			 " ON CONFLICT (user_id, browser_hash) DO UPDATE SET seen_at = excluded.seen_at");
 DB_SQL(SQL_FIRST_KEY_ADD, "INSERT INTO first_keys (user_id, username, public_key, bound_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING");
-DB_SQL(SQL_FIRST_KEY, "SELECT user_id, username, public_key FROM first_keys WHERE user_id = $1 OR username = $2");
+DB_SQL(SQL_FIRST_KEY, "SELECT username, public_key FROM first_keys WHERE user_id = $1");
+DB_SQL(SQL_FIRST_NAME, "SELECT user_id FROM first_keys WHERE username = $1");
 
 static struct str copy(struct db_rows *rows, int column, struct arena *arena)
 {
@@ -77,36 +87,38 @@ static bool read_session_row(struct db_rows *rows, struct arena *arena, struct s
 	*out = (struct session_row){
 		.id = copy(rows, 0, arena),
 		.challenge = copy(rows, 2, arena),
-		.app_name = copy(rows, 5, arena),
-		.app_icon = copy(rows, 6, arena),
-		.app_origin = copy(rows, 7, arena),
-		.client_id = copy(rows, 8, arena),
-		.return_url = copy(rows, 9, arena),
-		.desktop_ip = copy(rows, 10, arena),
-		.desktop_agent = copy(rows, 11, arena),
-		.browser_hash = copy_bytes(rows, 12, arena),
-		.match_code = db_is_null(rows, 13) ? -1 : db_int(rows, 13),
-		.match_choices = copy(rows, 14, arena),
-		.created_at = db_int(rows, 15),
-		.expires_at = db_int(rows, 16),
-		.scanned_at = db_int(rows, 17),
-		.ended_at = db_int(rows, 18),
+		.app_name = copy(rows, 4, arena),
+		.app_icon = copy(rows, 5, arena),
+		.app_origin = copy(rows, 6, arena),
+		.client_id = copy(rows, 7, arena),
+		.return_url = copy(rows, 8, arena),
+		.desktop_ip = copy(rows, 9, arena),
+		.desktop_agent = copy(rows, 10, arena),
+		.browser_hash = copy_bytes(rows, 11, arena),
+		.match_code = db_is_null(rows, 12) ? -1 : db_int(rows, 12),
+		.match_choices = copy(rows, 13, arena),
+		.created_at = db_int(rows, 14),
+		.expires_at = db_int(rows, 15),
+		.scanned_at = db_int(rows, 16),
+		.ended_at = db_int(rows, 17),
+		.token_expires_at = db_int(rows, 18),
 		.user_id = copy(rows, 19, arena),
 		.username = copy(rows, 20, arena),
 		.public_key = copy(rows, 21, arena),
 		.role = copy(rows, 22, arena),
+		.desktop_counts = db_int(rows, 23) != 0,
 	};
-	return session_status_from_text(db_text(rows, 1), &out->status) && read_hash(rows, 3, &out->poll_hash) && read_hash(rows, 4, &out->desktop_hash);
+	return session_status_from_text(db_text(rows, 1), &out->status) && read_hash(rows, 3, &out->poll_hash);
 }
 
-enum db_status session_read(struct db_conn *c, struct str id, struct arena *arena, struct session_row *out, bool *found, struct error *err)
+/* A statement that gives one session's row, or none. */
+static enum db_status one_session(struct db_conn *c, const struct db_sql *sql, struct db_args args, struct arena *arena, struct session_row *out, bool *found,
+				  struct error *err)
 {
 	struct db_rows *rows;
 	bool readable = true;
 	*found = false;
-	if (!session_id_valid(id))
-		return DB_OK;
-	enum db_status st = db_query(c, &SQL_SESSION, DB_ARGS(DB_TEXT(id)), &rows, err);
+	enum db_status st = db_query(c, sql, args, &rows, err);
 	if (st != DB_OK)
 		return st;
 	*found = db_next(rows);
@@ -114,6 +126,12 @@ enum db_status session_read(struct db_conn *c, struct str id, struct arena *aren
 		readable = read_session_row(rows, arena, out);
 	st = db_finish(rows, err);
 	return st == DB_OK && !readable ? unreadable(err) : st;
+}
+
+enum db_status session_read(struct db_conn *c, struct str id, struct arena *arena, struct session_row *out, bool *found, struct error *err)
+{
+	*found = false;
+	return session_id_valid(id) ? one_session(c, &SQL_SESSION, DB_ARGS(DB_TEXT(id)), arena, out, found, err) : DB_OK;
 }
 
 enum db_status session_insert(struct db_conn *c, const struct session_row *s, struct error *err)
@@ -149,21 +167,22 @@ static enum db_status run_change(struct db_conn *c, const struct db_sql *sql, st
 	return st;
 }
 
-enum db_status session_scan(struct db_conn *c, struct str id, int64_t now, bool *won, struct error *err)
+enum db_status session_scan(struct db_conn *c, struct str id, int64_t now, struct arena *arena, struct session_row *out, bool *won, struct error *err)
 {
-	return run_change(c, &SQL_SCAN, DB_ARGS(DB_INT(now), DB_TEXT(id)), won, err);
+	return one_session(c, &SQL_SCAN, DB_ARGS(DB_INT(now), DB_TEXT(id)), arena, out, won, err);
 }
 
-enum db_status session_reject(struct db_conn *c, struct str id, int64_t now, bool *won, struct error *err)
+enum db_status session_reject(struct db_conn *c, struct str id, int64_t now, struct arena *arena, struct session_row *out, bool *won, struct error *err)
 {
-	return run_change(c, &SQL_REJECT, DB_ARGS(DB_INT(now), DB_TEXT(id)), won, err);
+	return one_session(c, &SQL_REJECT, DB_ARGS(DB_INT(now), DB_TEXT(id)), arena, out, won, err);
 }
 
 enum db_status session_approve(struct db_conn *c, const struct session_row *s, int64_t now, bool *won, struct error *err)
 {
 	return run_change(c, &SQL_APPROVE,
-			  DB_ARGS(DB_INT(now), DB_TEXT(s->user_id), DB_TEXT(s->username), DB_TEXT(s->public_key), DB_TEXT(s->role), DB_TEXT(s->id)), won,
-			  err);
+			  DB_ARGS(DB_INT(now), DB_TEXT(s->user_id), DB_TEXT(s->username), DB_TEXT(s->public_key), DB_TEXT(s->role), hash_value(&s->phone_hash),
+				  DB_TEXT(s->phone_ip), DB_TEXT(s->phone_agent), DB_INT(s->token_expires_at), DB_TEXT(s->id)),
+			  won, err);
 }
 
 enum db_status sessions_expire(struct db_conn *c, int64_t now, void (*each)(void *ctx, struct str id), void *ctx, struct error *err)
@@ -192,7 +211,7 @@ const char *token_kind_text(enum token_kind k)
 static bool read_token_row(struct db_rows *rows, struct arena *arena, struct token_row *out)
 {
 	*out = (struct token_row){
-		.kind = str_is(db_text(rows, 1), "phone") ? TOKEN_PHONE : TOKEN_DESKTOP,
+		.kind = str_is(db_text(rows, 0), "phone") ? TOKEN_PHONE : TOKEN_DESKTOP,
 		.session_id = copy(rows, 2, arena),
 		.user_id = copy(rows, 3, arena),
 		.username = copy(rows, 4, arena),
@@ -206,14 +225,15 @@ static bool read_token_row(struct db_rows *rows, struct arena *arena, struct tok
 		.created_at = db_int(rows, 12),
 		.expires_at = db_int(rows, 13),
 	};
-	return read_hash(rows, 0, &out->hash);
+	return read_hash(rows, 1, &out->hash);
 }
 
-enum db_status token_read(struct db_conn *c, const struct hash *hash, struct arena *arena, struct token_row *out, bool *found, struct error *err)
+enum db_status token_read(struct db_conn *c, const struct hash *hash, struct str named, struct arena *arena, struct token_row *out, bool *found,
+			  struct error *err)
 {
 	struct db_rows *rows;
 	bool readable = true;
-	enum db_status st = db_query(c, &SQL_TOKEN, DB_ARGS(hash_value(hash)), &rows, err);
+	enum db_status st = db_query(c, &SQL_TOKEN, DB_ARGS(hash_value(hash), DB_TEXT(named)), &rows, err);
 	if (st != DB_OK)
 		return st;
 	*found = db_next(rows);
@@ -223,22 +243,12 @@ enum db_status token_read(struct db_conn *c, const struct hash *hash, struct are
 	return st == DB_OK && !readable ? unreadable(err) : st;
 }
 
-enum db_status token_insert(struct db_conn *c, const struct token_row *t, struct error *err)
-{
-	return db_run(c, &SQL_TOKEN_INSERT,
-		      DB_ARGS(hash_value(&t->hash), DB_TEXT(str_from(token_kind_text(t->kind))), DB_TEXT(t->session_id), DB_TEXT(t->user_id),
-			      DB_TEXT(t->username), DB_TEXT(t->public_key), DB_TEXT(t->role), DB_TEXT(t->app_name), DB_TEXT(t->app_origin),
-			      DB_TEXT(t->client_id), DB_TEXT(t->ip), DB_TEXT(t->agent), DB_INT(t->created_at), DB_INT(t->expires_at)),
-		      NULL, err);
-}
-
-enum db_status tokens_of(struct db_conn *c, struct str user_id, int64_t now, struct arena *arena, struct token_row *out, size_t max, size_t *count,
-			 struct error *err)
+static enum db_status add_tokens(struct db_conn *c, const struct db_sql *sql, struct str user_id, int64_t now, struct arena *arena, struct token_row *out,
+				 size_t max, size_t *count, struct error *err)
 {
 	struct db_rows *rows;
 	bool readable = true;
-	*count = 0;
-	enum db_status st = db_query(c, &SQL_TOKENS_OF, DB_ARGS(DB_TEXT(user_id), DB_INT(now), DB_INT((int64_t)max)), &rows, err);
+	enum db_status st = db_query(c, sql, DB_ARGS(DB_TEXT(user_id), DB_INT(now), DB_INT((int64_t)(max - *count))), &rows, err);
 	if (st != DB_OK)
 		return st;
 	while (readable && *count < max && db_next(rows))
@@ -247,14 +257,30 @@ enum db_status tokens_of(struct db_conn *c, struct str user_id, int64_t now, str
 	return st == DB_OK && !readable ? unreadable(err) : st;
 }
 
-enum db_status token_delete(struct db_conn *c, const struct hash *hash, bool *was, struct error *err)
+enum db_status tokens_of(struct db_conn *c, struct str user_id, int64_t now, struct arena *arena, struct token_row *out, size_t max, size_t *count,
+			 struct error *err)
 {
-	return run_change(c, &SQL_TOKEN_DELETE, DB_ARGS(hash_value(hash)), was, err);
+	*count = 0;
+	enum db_status st = add_tokens(c, &SQL_DESKTOPS_OF, user_id, now, arena, out, max / 2, count, err);
+	return st == DB_OK ? add_tokens(c, &SQL_PHONES_OF, user_id, now, arena, out, max, count, err) : st;
+}
+
+enum db_status token_delete(struct db_conn *c, const struct hash *hash, struct str session_id, bool *was, struct error *err)
+{
+	enum db_status st = run_change(c, &SQL_DESKTOP_END, DB_ARGS(hash_value(hash)), was, err);
+	if (st != DB_OK || *was || !str_present(session_id))
+		return st;
+	return run_change(c, &SQL_PHONE_END, DB_ARGS(DB_TEXT(session_id), hash_value(hash)), was, err);
 }
 
 enum db_status tokens_delete(struct db_conn *c, struct str user_id, int64_t *count, struct error *err)
 {
-	return db_run(c, &SQL_TOKENS_DELETE, DB_ARGS(DB_TEXT(user_id)), count, err);
+	int64_t desktops = 0, phones = 0;
+	enum db_status st = db_run(c, &SQL_DESKTOPS_END, DB_ARGS(DB_TEXT(user_id)), &desktops, err);
+	if (st == DB_OK)
+		st = db_run(c, &SQL_PHONES_END, DB_ARGS(DB_TEXT(user_id)), &phones, err);
+	*count = desktops + phones;
+	return st;
 }
 
 /* ---- tickets ---- */
@@ -279,14 +305,6 @@ enum db_status ticket_take(struct db_conn *c, const struct hash *ticket, struct 
 }
 
 /* ---- what users see, browsers, first keys ---- */
-
-enum db_status login_record(struct db_conn *c, const struct session_row *s, int64_t now, struct error *err)
-{
-	return db_run(c, &SQL_LOGIN_INSERT,
-		      DB_ARGS(DB_TEXT(s->id), DB_TEXT(s->user_id), DB_INT(now), DB_TEXT(s->app_name), DB_TEXT(s->app_origin), DB_TEXT(s->client_id),
-			      DB_TEXT(s->desktop_ip), DB_TEXT(s->desktop_agent), DB_TEXT(s->public_key)),
-		      NULL, err);
-}
 
 enum db_status logins_of(struct db_conn *c, struct str user_id, struct arena *arena, struct login_row *out, size_t max, size_t *count, struct error *err)
 {
@@ -330,20 +348,21 @@ enum db_status first_key_find(struct db_conn *c, struct str user_id, struct str 
 			      struct error *err)
 {
 	struct db_rows *rows;
-	bool others = false;
 	*out = (struct key_owner){0};
-	*free = true;
-	enum db_status st = db_query(c, &SQL_FIRST_KEY, DB_ARGS(DB_TEXT(user_id), DB_TEXT(username_bare(username))), &rows, err);
+	enum db_status st = db_query(c, &SQL_FIRST_KEY, DB_ARGS(DB_TEXT(user_id)), &rows, err);
 	if (st != DB_OK)
 		return st;
-	while (db_next(rows)) {
-		*free = false;
-		others |= !str_equal(db_text(rows, 0), user_id);
-		out->username = copy(rows, 1, arena);
-		out->public_key = copy(rows, 2, arena);
-	}
-	if (others)
-		*out = (struct key_owner){0};
+	*free = !db_next(rows);
+	if (!*free)
+		*out = (struct key_owner){.username = copy(rows, 0, arena), .public_key = copy(rows, 1, arena)};
+	st = db_finish(rows, err);
+	if (st != DB_OK || !*free)
+		return st;
+	/* Nobody has the id: the name may be another's all the same. */
+	st = db_query(c, &SQL_FIRST_NAME, DB_ARGS(DB_TEXT(username_bare(username))), &rows, err);
+	if (st != DB_OK)
+		return st;
+	*free = !db_next(rows);
 	return db_finish(rows, err);
 }
 
@@ -360,27 +379,27 @@ enum db_status first_key_bind(struct db_conn *c, struct str user_id, struct str 
 
 /* ---- purge ---- */
 
-DB_SQL(SQL_PURGE_SESSIONS, "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE created_at < $1 ORDER BY created_at LIMIT $2)");
-DB_SQL(SQL_PURGE_TOKENS, "DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)");
+DB_SQL(SQL_PURGE_SESSIONS, "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE created_at >= $1 AND created_at < $2 AND user_id IS NULL"
+			   " ORDER BY created_at LIMIT $3)");
+DB_SQL(SQL_PURGE_LOGINS, "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE created_at < $1 ORDER BY created_at LIMIT $2)");
 DB_SQL(SQL_PURGE_TICKETS, "DELETE FROM tickets WHERE hash IN (SELECT hash FROM tickets WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)");
-DB_SQL(SQL_PURGE_LOGINS, "DELETE FROM logins WHERE session_id IN (SELECT session_id FROM logins WHERE time < $1 ORDER BY time LIMIT $2)");
 DB_SQL(SQL_PURGE_BROWSERS, "DELETE FROM browsers WHERE seen_at < $1");
 
 enum db_status store_purge(struct db_conn *c, const struct purge_before *b, size_t max, bool *more, struct error *err)
 {
+	const struct db_value limit = DB_INT((int64_t)max);
 	const struct {
 		const struct db_sql *sql;
-		int64_t before;
+		struct db_args args;
 	} rows[] = {
-		{&SQL_PURGE_SESSIONS, b->sessions},
-		{&SQL_PURGE_TOKENS, b->tokens},
-		{&SQL_PURGE_TICKETS, b->tickets},
-		{&SQL_PURGE_LOGINS, b->logins},
+		{&SQL_PURGE_SESSIONS, DB_ARGS(DB_INT(b->sessions_from), DB_INT(b->sessions), limit)},
+		{&SQL_PURGE_LOGINS, DB_ARGS(DB_INT(b->logins), limit)},
+		{&SQL_PURGE_TICKETS, DB_ARGS(DB_INT(b->tickets), limit)},
 	};
 	*more = false;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int64_t count = 0;
-		enum db_status st = db_run(c, rows[i].sql, DB_ARGS(DB_INT(rows[i].before), DB_INT((int64_t)max)), &count, err);
+		enum db_status st = db_run(c, rows[i].sql, rows[i].args, &count, err);
 		if (st != DB_OK)
 			return st;
 		*more |= count == (int64_t)max;

@@ -11,7 +11,11 @@ struct session_row {
 	struct str id;
 	enum session_status status; /* of the row: see session_status_at */
 	struct str challenge;
-	struct hash poll_hash, desktop_hash;
+	struct hash poll_hash;
+	struct hash desktop_hash;  /* of the desktop's token; only for session_insert */
+	struct hash phone_hash;    /* of the phone's; only for session_approve, and so are these */
+	struct str phone_ip, phone_agent;
+	bool desktop_counts;       /* approved, and the desktop's token was not ended */
 	struct str app_name, app_icon; /* absent: none */
 	struct str app_origin;
 	struct str client_id, return_url; /* absent: none */
@@ -19,7 +23,7 @@ struct session_row {
 	struct str browser_hash; /* 32 bytes, or absent: a browser that shows no cookie */
 	int64_t match_code;      /* -1: none */
 	struct str match_choices; /* "17,42,88" */
-	int64_t created_at, expires_at, scanned_at, ended_at; /* ms; 0: not yet */
+	int64_t created_at, expires_at, scanned_at, ended_at, token_expires_at; /* ms; 0: not yet */
 	struct str user_id, username, public_key, role;       /* once approved; role absent: none is known */
 };
 
@@ -37,22 +41,26 @@ struct token_row {
 MUST_CHECK enum db_status session_read(struct db_conn *c, struct str id, struct arena *arena, struct session_row *out, bool *found, struct error *err);
 MUST_CHECK enum db_status session_insert(struct db_conn *c, const struct session_row *s, struct error *err);
 MUST_CHECK enum db_status sessions_count_open(struct db_conn *c, int64_t now, int64_t *out, struct error *err);
-/* The conditional updates: *won says whether this very one changed the row. */
-MUST_CHECK enum db_status session_scan(struct db_conn *c, struct str id, int64_t now, bool *won, struct error *err);
-MUST_CHECK enum db_status session_reject(struct db_conn *c, struct str id, int64_t now, bool *won, struct error *err);
-/* With user_id, username, public_key and role of *s. */
+/* The conditional updates: *won says whether this very one changed the row. The first two give the row as it is then. */
+MUST_CHECK enum db_status session_scan(struct db_conn *c, struct str id, int64_t now, struct arena *arena, struct session_row *out, bool *won,
+				       struct error *err);
+MUST_CHECK enum db_status session_reject(struct db_conn *c, struct str id, int64_t now, struct arena *arena, struct session_row *out, bool *won,
+					 struct error *err);
+/* With user_id, username, public_key, role, token_expires_at and what is the phone's of *s: it is a login now, with both its tokens. */
 MUST_CHECK enum db_status session_approve(struct db_conn *c, const struct session_row *s, int64_t now, bool *won, struct error *err);
 /* Ends those whose time is over, and hands over each id. */
 MUST_CHECK enum db_status sessions_expire(struct db_conn *c, int64_t now, void (*each)(void *ctx, struct str id), void *ctx, struct error *err);
 /* When the next open session's time is over (ms); INT64_MAX: none is open. */
 MUST_CHECK enum db_status sessions_next_expiry(struct db_conn *c, int64_t *out, struct error *err);
 
-MUST_CHECK enum db_status token_read(struct db_conn *c, const struct hash *hash, struct arena *arena, struct token_row *out, bool *found, struct error *err);
-MUST_CHECK enum db_status token_insert(struct db_conn *c, const struct token_row *t, struct error *err);
+/* Tokens are the two of an approved session. A phone's names its session: `named` is that id, absent when the token cannot be a phone's. */
+MUST_CHECK enum db_status token_read(struct db_conn *c, const struct hash *hash, struct str named, struct arena *arena, struct token_row *out, bool *found,
+				     struct error *err);
 /* A user's tokens that still count, the newest first. */
 MUST_CHECK enum db_status tokens_of(struct db_conn *c, struct str user_id, int64_t now, struct arena *arena, struct token_row *out, size_t max, size_t *count,
 				    struct error *err);
-MUST_CHECK enum db_status token_delete(struct db_conn *c, const struct hash *hash, bool *was, struct error *err);
+/* Ends one token: with its session's id, or (id absent) a desktop's. */
+MUST_CHECK enum db_status token_delete(struct db_conn *c, const struct hash *hash, struct str session_id, bool *was, struct error *err);
 MUST_CHECK enum db_status tokens_delete(struct db_conn *c, struct str user_id, int64_t *count, struct error *err);
 
 /* Tickets count once: taking one removes it. *found false: there is none for this session, or its time is over. */
@@ -66,7 +74,6 @@ struct login_row {
 	int64_t time; /* ms */
 	struct str app_name, app_origin, client_id, ip, agent, public_key;
 };
-MUST_CHECK enum db_status login_record(struct db_conn *c, const struct session_row *s, int64_t now, struct error *err);
 MUST_CHECK enum db_status logins_of(struct db_conn *c, struct str user_id, struct arena *arena, struct login_row *out, size_t max, size_t *count,
 				    struct error *err);
 
@@ -85,7 +92,8 @@ MUST_CHECK enum db_status first_key_bind(struct db_conn *c, struct str user_id, 
 
 /* Forgets what is older than these times (ms), at most `max` rows a table; *more: there is more of it. */
 struct purge_before {
-	int64_t sessions, tokens, tickets, logins, browsers;
+	int64_t sessions_from, sessions; /* those that nobody approved, begun between these: before the first they were forgotten already */
+	int64_t logins, tickets, browsers;
 };
 MUST_CHECK enum db_status store_purge(struct db_conn *c, const struct purge_before *b, size_t max, bool *more, struct error *err);
 

@@ -243,7 +243,7 @@ static void tell(struct waiter *one, const struct session_row *s, enum session_s
 	clock_iso8601(s->expires_at, expires);
 	if (open)
 		e.expires_at = str_from(expires);
-	if (status == SESSION_APPROVED && one->token[0]) {
+	if (s->desktop_counts && one->token[0]) {
 		e.session_token = str_from(one->token);
 		e.user_id = s->user_id;
 		e.username = s->username;

@@ -93,3 +93,22 @@ def rows():
             return [tuple(bytes(v) if isinstance(v, memoryview) else v for v in row) for row in cursor.fetchall()]
 
     return ask
+
+
+@pytest.fixture
+def change():
+    """change(identity, sql): changes the database behind the service's back."""
+
+    def do(identity, sql):
+        if identity.db_url.startswith("sqlite:"):
+            c = sqlite3.connect(identity.db_url.removeprefix("sqlite:"), timeout=10)
+            try:
+                with c:
+                    c.execute(sql)
+            finally:
+                c.close()
+        else:
+            with pg.connection(identity.db_url) as c:
+                c.cursor().execute(sql)
+
+    return do

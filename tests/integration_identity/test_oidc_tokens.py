@@ -337,7 +337,7 @@ def test_nothing_secret_is_kept_or_logged(provider_factory, rows):
     provider.ask("POST", "/oauth2/token", form={"grant_type": "refresh_token", "refresh_token": "x", "client_id": "web", "client_secret": SECRET})
     secrets = [code, tokens["access_token"], tokens["refresh_token"], tokens["id_token"], device["device_code"], device["user_code"], device["user_code"].replace("-", ""), SECRET, pkce.verifier,
                browser.session.cookies["tana_session"]]
-    tables = ["oidc_grants", "oidc_codes", "oidc_tokens", "oidc_devices", "oidc_keys", "oidc_consents", "oidc_tries", "sessions", "tokens"]
+    tables = ["oidc_grants", "oidc_codes", "oidc_tokens", "oidc_devices", "oidc_keys", "oidc_consents", "oidc_tries", "sessions"]
     kept = repr([rows(provider.identity, f"SELECT * FROM {t}") for t in tables])
     logged = provider.identity.daemon.text()
     for secret in secrets:

@@ -34,6 +34,13 @@ def test_one_login_ends(identity):
     identity.verify(token).refused(401, "token_invalid")
     identity.post("/auth/session/revoke", headers=bearer(token)).refused(401, "token_invalid")
     identity.verify(login.token).expect(200)  # the desktop's is another
+    # A token that was ended is not handed out any more.
+    assert login.see().expect(200)["sessionToken"] == login.token
+    assert identity.post("/auth/session/revoke", headers=bearer(login.token)).expect(200)["revoked"] == 1
+    assert "sessionToken" not in login.see().expect(200)
+    with login.stream() as stream:
+        assert "sessionToken" not in stream.until("approved")
+    assert identity.get(login.path + "/continue", headers={"Cookie": f"tana_poll={login.secret}"}).header("Set-Cookie") is None
 
 
 def test_all_of_them_and_one_by_its_id(identity):
@@ -107,4 +114,5 @@ def test_tokens_have_their_time(identity_factory, rows):
         identity.get(path, headers=bearer(token)).refused(401, "token_expired")
     identity.verify(login.token).refused(401, "token_expired")
     identity.post("/auth/session/revoke", headers=bearer(token)).refused(401, "token_expired")
-    assert rows(identity, "SELECT COUNT(*) FROM tokens") == [(2,)]  # so that they are told from unknown ones
+    # They stay a while, so that they are told from unknown ones.
+    assert rows(identity, "SELECT COUNT(*) FROM sessions WHERE desktop_hash IS NOT NULL AND phone_hash IS NOT NULL") == [(1,)]

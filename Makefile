@@ -40,7 +40,7 @@ DAEMONS := $(patsubst %/,%,$(dir $(wildcard meshd/meshd.c t4d/t4d.c ledgerd/ledg
 PROGRAMS := $(DAEMONS) $(if $(wildcard tana-cli/tana.c),tana)
 BINS := $(PROGRAMS:%=$B/bin/%)
 
-.PHONY: all help clean demo check unit unit-build fuzz fuzz-run tidy cppcheck arrows integration bench bench-build bench-mesh bench-identity docs install FORCE
+.PHONY: all help clean demo check unit unit-build fuzz fuzz-run tidy cppcheck arrows integration bench bench-build bench-mesh bench-ledger bench-verify bench-identity docs install FORCE
 .DEFAULT_GOAL := all
 all: $(BINS) ## build everything into build/bin/
 

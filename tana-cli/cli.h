@@ -30,7 +30,7 @@ struct mesh_client *cli_mesh(struct cli *c, struct error *err);
  * at its first use and remembered; a coordinator that later calls itself otherwise is refused (ERR_WRONG_NETWORK).
  */
 struct mesh_client *cli_mesh_signing(struct cli *c, struct error *err);
-/* The address of a service that commands talk to ("mesh", "ledger", "t4"): --<service>-url and its other sources; without any, the one that `tana
+/* The address of a service that commands talk to ("mesh", "ledger", "t4", "identity"): --<service>-url and its other sources; without any, the one that `tana
  * start` runs for this chain, else the default. *origin (may be NULL): where it comes from ("flag --mesh-url", ... , "tana start"). */
 const char *cli_service_url(struct cli *c, const char *service, const char **origin);
 /* --chain. */

@@ -11,6 +11,8 @@ const struct option_row tana_options[] = {
 	 .doc = "The content store. Not set anywhere: the one tana start runs, else the default."},
 	{.name = "ledger-url", .type = OPTION_TEXT, .value = "URL", .fallback = "http://127.0.0.1:8080", .env = "TANA_LEDGER_URL",
 	 .doc = "The ledger. Not set anywhere: the one tana start runs, else the default."},
+	{.name = "identity-url", .type = OPTION_TEXT, .value = "URL", .fallback = "http://127.0.0.1:8090", .env = "TANA_IDENTITY_URL",
+	 .doc = "The identity service. Not set anywhere: the one tana start runs, else the default."},
 	{.name = "network", .type = OPTION_TEXT, .value = "NAME",
 	 .doc = "The network that signatures are for. Not set: what the coordinator says."},
 	{.name = "chain", .type = OPTION_TEXT, .value = "NAME", .fallback = "local",
@@ -258,6 +260,27 @@ static const struct option_row token_inspect_options[] = {
 
 #include "commands_ledger.h"
 
+static const struct argument_row code_args[] = {{.name = "code", .doc = "The code's text, or its link; - reads standard input."}, END_ARGS};
+static const struct option_row auth_login_options[] = {
+	{.name = "app-name", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "NAME",
+	 .doc = "What the phone is told that asks (default: tana on this machine)."},
+	{.name = "show-token", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Print the token as well."},
+	END_OPTIONS,
+};
+static const struct option_row auth_approve_options[] = {
+	USER_AS,
+	{.name = "image", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "A picture of the code."},
+	{.name = "user-id", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "ID",
+	 .doc = "The user's id (default: what the key file says, else the ledger)."},
+	{.name = "match-code", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "N", .min = 0, .max = 99,
+	 .doc = "The number that the desktop shows, where one is asked for."},
+	END_OPTIONS,
+};
+static const struct option_row auth_logout_options[] = {
+	{.name = "all", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Everywhere this user is logged in."},
+	END_OPTIONS,
+};
+
 const struct command tana_commands[] = {
 	{.path = "start", .options = start_options, .run = cmd_start, .summary = "Start a network on this machine.",
 	 .doc = "Starts each service, waits until it is ready, then starts the next. When one fails, the last lines of its log "
@@ -393,6 +416,23 @@ const struct command tana_commands[] = {
 	 .doc = "Each content is fetched, checked against its hash, and then stored here: the other store need not be trusted.\n\n"
 		"--json: {checked, copied, bytes, failed}.",
 	 .example = "tana content sync --from http://validator-2:8180 < hashes.txt -"},
+
+	{.path = "auth login", .options = auth_login_options, .run = cmd_auth_login, .summary = "Log in by a code that your phone scans.",
+	 .doc = "Shows a QR code, and the same as a link, and waits until the phone has approved. The login is kept in "
+		"~/.config/tana/logins/. Exit status 5: nobody approved in time; 1: the phone said no.\n\n"
+		"--json: {server, userId, username, expiresAt, sessionToken?}; the code goes to standard error.",
+	 .example = "tana auth login"},
+	{.path = "auth approve", .args = code_args, .options = auth_approve_options, .run = cmd_auth_approve,
+	 .summary = "Approve a login, as the phone would.",
+	 .doc = "Takes the text of a login's QR code, the link of the login page, or a picture of the code (read by zbarimg). Shows what asks "
+		"and from where, and signs with the user's key after a yes. A no is told to the desktop.\n\n"
+		"--json: {success, sessionToken, userId, username, expiresAt}.",
+	 .example = "tana auth approve --as @alice --image screenshot.png"},
+	{.path = "auth status", .run = cmd_auth_status, .summary = "Who is logged in here, and where else.",
+	 .doc = "Exit status 4: nobody.\n\n--json: {server, userId, username, publicKey, role?, expiresAt, sessions:[{id, kind, appName, ...}]}.",
+	 .example = "tana auth status"},
+	{.path = "auth logout", .options = auth_logout_options, .run = cmd_auth_logout, .summary = "End the login of this machine.",
+	 .doc = "--json: {success, revoked}.", .example = "tana auth logout --all"},
 
 	{.path = "token new", .options = token_new_options, .run = cmd_token_new, .summary = "Make a service auth token.",
 	 .doc = "Signed with a service's key. Bound to a content and a size it is an upload grant, to be handed on.\n\n"

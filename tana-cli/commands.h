@@ -98,6 +98,12 @@ int cmd_verify(struct invocation *in);
 int cmd_proof_get(struct invocation *in);
 int cmd_proof_verify(struct invocation *in);
 
+/* cmd_auth.c, cmd_auth_approve.c */
+int cmd_auth_login(struct invocation *in);
+int cmd_auth_approve(struct invocation *in);
+int cmd_auth_status(struct invocation *in);
+int cmd_auth_logout(struct invocation *in);
+
 /* cmd_content.c, cmd_content_sync.c, cmd_token.c */
 int cmd_content_put(struct invocation *in);
 int cmd_content_get(struct invocation *in);

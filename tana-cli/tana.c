@@ -34,7 +34,7 @@ static const struct program tana = {
 	.default_config = "/etc/tana/tana.conf",
 	.groups = "mesh=Who is in the network\nuser=Who is on the chain\ntx=Transactions\nblock=Blocks\ncurrency=The chain's currencies\n"
 		  "validator=Who makes blocks\nproof=What can be shown to others\ncontent=Files by their hash\n"
-		  "token=Service auth tokens\nkeys=Your keys\nnew=New things\nconfig=What is set\n",
+		  "auth=Logins\ntoken=Service auth tokens\nkeys=Your keys\nnew=New things\nconfig=What is set\n",
 	.user_file = user_file_offer,
 	.complete = user_complete,
 };

@@ -1,5 +1,6 @@
 """What the tests of the tana command need: people who run it, and a coordinator that lies."""
 
+import codecs
 import http.server
 import itertools
 import json
@@ -95,6 +96,7 @@ class User:
             finally:
                 os._exit(127)  # never back into the tests
         text, pending, deadline = "", list(answers), time.monotonic() + within * PATIENCE
+        decoder = codecs.getincrementaldecoder("utf-8")()
         while True:
             assert time.monotonic() < deadline, f"still running, having said:\n{text}"
             if pending and pending[0][0] in text.rsplit("\x00", 1)[-1]:
@@ -107,7 +109,7 @@ class User:
                     break
                 if not data:
                     break
-                text += data.decode()
+                text += decoder.decode(data)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         os.close(fd)
         assert not pending, f"never asked {pending[0][0]!r}:\n{text}"

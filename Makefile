@@ -40,7 +40,7 @@ DAEMONS := $(patsubst %/,%,$(dir $(wildcard meshd/meshd.c t4d/t4d.c ledgerd/ledg
 PROGRAMS := $(DAEMONS) $(if $(wildcard tana-cli/tana.c),tana)
 BINS := $(PROGRAMS:%=$B/bin/%)
 
-.PHONY: all help clean demo check unit unit-build fuzz fuzz-run tidy cppcheck arrows integration bench bench-build bench-mesh bench-ledger bench-verify bench-identity docs install FORCE
+.PHONY: all help clean demo check unit unit-build fuzz fuzz-run tidy cppcheck arrows integration bench bench-build bench-mesh bench-t4 bench-ledger bench-verify bench-identity docs install FORCE
 .DEFAULT_GOAL := all
 all: $(BINS) ## build everything into build/bin/
 
@@ -173,7 +173,7 @@ integration: all ## run the integration tests on both databases
 # Benchmarks: tests/bench/bench_*.c measure by themselves; load_mesh loads a running meshd, through driver.c.
 BENCH_BIN := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/load_*.c tests/bench/make_*.c))
 $B/bench/make_chain: $(LEDGERD_PARTS)
-$B/bench/load_mesh $B/bench/load_ledger $B/bench/load_identity: $B/obj/tests/bench/driver.o
+$B/bench/load_mesh $B/bench/load_ledger $B/bench/load_content $B/bench/load_identity: $B/obj/tests/bench/driver.o
 $B/bench/%: $B/obj/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -188,7 +188,10 @@ bench-verify: all bench-build ## measure ledgerd verify
 	/usr/bin/python3 tests/bench/bench_verify.py --build $B $(BENCH_ARGS)
 bench-identity: all bench-build ## measure identityd: logins, tokens, desktops that wait
 	/usr/bin/python3 tests/bench/bench_identity.py --build $B $(BENCH_ARGS)
-bench: bench-build bench-mesh bench-identity ## all benchmarks
+bench-t4: all bench-build ## measure t4d beside nginx and docker-registry, which it installs
+	@. scripts/packages.sh && install_missing "$$bench_needs" $B/bench/packages.log
+	/usr/bin/python3 tests/bench/bench_t4.py --build $B $(BENCH_ARGS)
+bench: bench-build bench-mesh bench-t4 bench-identity ## all benchmarks
 	@for t in crypto tree json http db; do echo "== $$t"; $B/bench/bench_$$t || exit 1; done
 
 docs: all ## regenerate docs/api.md, the OpenAPI document and the man pages

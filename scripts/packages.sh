@@ -13,6 +13,9 @@ check_needs="$build_needs g++=g++ cmocka=libcmocka-dev clang=clang clang-tidy=cl
 	py:authlib=python3-authlib py:requests_oauthlib=python3-requests-oauthlib
 	redis-server=redis-server chromium=chromium chromedriver=chromium-driver zbarimg=zbar-tools /usr/lib/clang/*/lib/*/libclang_rt.fuzzer*.a=libclang-rt-dev"
 
+# What `make bench-t4` measures beside t4d.
+bench_needs="$build_needs /usr/bin/python3=python3 py:nacl=python3-nacl nginx=nginx docker-registry=docker-registry"
+
 # Is it there? $1: the left side of a row above.
 have() {
 	case $1 in

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "wire/mesh.h"
+#include "wire/sat_memory.h"
 #include "wire/t4.h"
 
 const char *const access_scopes[ACCESS_SCOPES] = {T4_SCOPE_PUT, T4_SCOPE_DELETE, T4_SCOPE_LIST};
@@ -20,6 +21,7 @@ struct access {
 	sat_key_fn *key;
 	void *ctx;
 	struct grant *grants;
+	struct sat_memory *memory;
 };
 
 struct access *access_new(struct str node_id, sat_key_fn *key, void *ctx)
@@ -29,6 +31,7 @@ struct access *access_new(struct str node_id, sat_key_fn *key, void *ctx)
 	a->node_id = arena_copy(&a->arena, node_id);
 	a->key = key;
 	a->ctx = ctx;
+	a->memory = sat_memory_new();
 	return a;
 }
 
@@ -36,6 +39,7 @@ void access_free(struct access *a)
 {
 	if (!a)
 		return;
+	sat_memory_free(a->memory);
 	arena_free(&a->arena);
 	free(a);
 }
@@ -121,7 +125,7 @@ bool access_check(const struct access *a, struct str authorization, const char *
 		error_set(err, ERR_UNAUTHENTICATED, "this needs a service auth token with the scope %s", scope);
 		return error_hint(err, "send it as `Authorization: Bearer <token>`; `tana token new` makes one");
 	}
-	if (!sat_check(token, a->node_id, STR_LIT("t4"), now_s, a->key, a->ctx, out, arena, err) || !sat_has_scope(out, scope, err))
+	if (!sat_check_with(a->memory, token, a->node_id, STR_LIT("t4"), now_s, a->key, a->ctx, out, arena, err) || !sat_has_scope(out, scope, err))
 		return false;
 	if (granted(a, out, scope))
 		return true;

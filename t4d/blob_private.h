@@ -37,6 +37,9 @@ struct blob_store {
 	char *dir;
 	int root_fd, tmp_fd, quarantine_fd;
 	bool nameless;    /* O_TMPFILE files can be written and linked here */
+	bool syncfs_tells; /* of every failure to write since it was last called */
+	_Atomic int syncfs_failure;      /* errno of one that failed, ever; 0: none */
+	_Atomic int64_t apart_until_ms;  /* monotonic: until then syncfs is busy with what others write */
 	bool exact_times; /* every change of a file that was looked at shows in its ctime */
 	struct shard shards[BLOB_SHARDS];
 	struct identity_set *verified;

@@ -2,10 +2,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -161,18 +164,39 @@ static bool probe_times(int fd)
 	return true;
 }
 
+/*
+ * Linux 5.8 and later keep a file system's failures until they are told. Of stacked and network file systems we do not know which
+ * failures reach them.
+ */
+static bool probe_syncfs(const struct blob_store *s)
+{
+	static const long known[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC};
+	struct utsname kernel;
+	struct statfs f;
+	if (uname(&kernel) != 0 || fstatfs(s->root_fd, &f) != 0)
+		return false;
+	char *end;
+	long major = strtol(kernel.release, &end, 10), minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
+	bool listed = false;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		listed = listed || (long)f.f_type == known[i];
+	return listed && (major > 5 || (major == 5 && minor >= 8));
+}
+
 static void probe(struct blob_store *s)
 {
 	int fd = openat(s->tmp_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, BLOB_MODE);
 	s->nameless = fd >= 0 && probe_link(s, fd);
 	if (fd < 0)
 		fd = openat(s->tmp_fd, probe_name, O_CREAT | O_RDWR | O_CLOEXEC, BLOB_MODE);
+	s->syncfs_tells = probe_syncfs(s);
 	s->exact_times = fd >= 0 && probe_times(fd);
 	if (fd >= 0)
 		(void)close(fd);
 	if (!s->nameless)
 		(void)unlinkat(s->tmp_fd, probe_name, 0);
-	log_debug("the file system was probed", LOG_I("nameless_files", s->nameless), LOG_I("exact_times", s->exact_times));
+	log_debug("the file system was probed", LOG_I("nameless_files", s->nameless), LOG_I("exact_times", s->exact_times),
+		  LOG_I("syncfs", s->syncfs_tells));
 }
 
 /* ---- life ---- */

@@ -8,6 +8,10 @@
  *	5. answers
  * There are many threads because an fsync is nearly all waiting, and the kernel lets those that wait together share one commit of the
  * journal and one flush of the disk: sixteen fsyncs side by side take as long as two, one after the other as long as sixteen.
+ *
+ * A crowd of small changes does better (docs/decisions.md). Where syncfs tells of every failure, a round takes all that wait, and one
+ * syncfs stands for all its fsyncs of files, another for those of directories; while a round or two are under way, the next gathers. But
+ * syncfs also writes what others have changed on the same file system: when it takes long, rounds go on with fsyncs for a while.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +19,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "blob_private.h"
@@ -24,7 +29,12 @@ enum {
 	LARGE_THREADS = 4,
 	SMALL_THREADS = 32,
 	ROUND_MAX = 64,                /* changes of one round */
-	PLACE_TRIES = 3                /* to link, while others put and delete the same hash */
+	PLACE_TRIES = 3,               /* to link, while others put and delete the same hash */
+	TOGETHER_MIN = 4,              /* changes of a round that are worth a syncfs */
+	TOGETHER_ROUNDS = 2,           /* under way at the same time */
+	TOGETHER_SLOW_MS = 250,        /* a syncfs that takes longer, and */
+	TOGETHER_BYTES_PER_MS = 50000, /* longer than the round's own bytes explain, is busy with others' */
+	APART_MS = 10000               /* then rounds use fsync for so long */
 };
 
 struct change {
@@ -48,7 +58,8 @@ struct lane {
 	struct change *first, **last;
 	bool ends;
 	pthread_t threads[SMALL_THREADS];
-	size_t thread_count, waiting;
+	bool together; /* its rounds may use syncfs */
+	size_t thread_count, waiting, busy;
 };
 struct sync {
 	struct blob_store *store;
@@ -61,6 +72,7 @@ struct round {
 	struct blob_store *store;
 	struct change *changes[ROUND_MAX];
 	size_t count;
+	bool together; /* by syncfs */
 };
 
 static bool fail(struct change *c, const struct error *err)
@@ -113,9 +125,59 @@ static bool to_write(const struct change *c)
 	return c->put && !c->failed && !c->same && !c->there;
 }
 
+/* ---- all at once ---- */
+
+static bool together_now(const struct blob_store *s)
+{
+	return s->syncfs_tells && clock_mono_ms() >= atomic_load(&s->apart_until_ms);
+}
+
+/* 0, or errno. A failure is told to one of those who ask; here all get to know, and stay with it. */
+static int sync_everything(struct blob_store *s, uint64_t bytes)
+{
+	int64_t began = clock_mono_ms();
+	int rc = syncfs(s->root_fd) == 0 ? 0 : errno;
+	int none = 0;
+	if (rc)
+		(void)atomic_compare_exchange_strong(&s->syncfs_failure, &none, rc);
+	if (clock_mono_ms() - began > TOGETHER_SLOW_MS + (int64_t)(bytes / TOGETHER_BYTES_PER_MS))
+		atomic_store(&s->apart_until_ms, clock_mono_ms() + APART_MS);
+	return atomic_load(&s->syncfs_failure);
+}
+
+/* One syncfs for what is still well in the round. */
+static void sync_round(struct round *r, uint64_t bytes, const char *what)
+{
+	int failure = sync_everything(r->store, bytes);
+	for (size_t i = 0; i < r->count && failure; i++)
+		if (!r->changes[i]->failed)
+			fail_sync(r->store, r->changes[i], failure, what);
+}
+
+static void sync_files_together(struct round *r)
+{
+	uint64_t bytes = 0;
+	int64_t files = 0;
+	for (size_t i = 0; i < r->count; i++) {
+		if (!to_write(r->changes[i]))
+			continue;
+		bytes += r->changes[i]->size;
+		files++;
+	}
+	if (files > 0)
+		sync_round(r, bytes, "the blobs' files");
+	store_count(&r->store->files_synced, files);
+}
+
+/* ---- one by one ---- */
+
 static void sync_files(struct round *r)
 {
 	int64_t files = 0;
+	if (r->together) {
+		sync_files_together(r);
+		return;
+	}
 	/* Only a hint: what goes wrong in it is told by fsync. */
 	for (size_t i = 0; i < r->count && r->count > 1; i++)
 		if (to_write(r->changes[i]))
@@ -230,6 +292,10 @@ static int sync_shard(struct shard *d)
 static void sync_directories(struct round *r)
 {
 	bool synced[BLOB_SHARDS] = {false};
+	if (r->together) {
+		sync_round(r, 0, "the store's directories");
+		return;
+	}
 	for (size_t i = 0; i < r->count; i++) {
 		struct change *c = r->changes[i];
 		unsigned d = c->hash.b[0];
@@ -269,6 +335,7 @@ static void answer(struct blob_store *s, struct change *c)
 
 static void work(struct round *r)
 {
+	r->together = r->together && r->count >= TOGETHER_MIN;
 	look_first(r);
 	sync_files(r);
 	apply(r);
@@ -282,14 +349,20 @@ static void work(struct round *r)
 
 /* ---- lanes ---- */
 
+static size_t rounds_max(const struct lane *l)
+{
+	return l->together && together_now(l->sync->store) ? TOGETHER_ROUNDS : l->thread_count;
+}
+
 /* Waits for something to do; false when the lane ends and nothing is left. */
 static bool gather(struct lane *l, struct round *r)
 {
 	r->count = 0;
 	pthread_mutex_lock(&l->lock);
-	while (!l->first && !l->ends)
+	while ((!l->first || l->busy >= rounds_max(l)) && !l->ends)
 		pthread_cond_wait(&l->come, &l->lock);
-	size_t share = (l->waiting + l->thread_count - 1) / l->thread_count;
+	r->together = l->together && together_now(r->store);
+	size_t share = r->together ? ROUND_MAX : (l->waiting + l->thread_count - 1) / l->thread_count;
 	while (l->first && r->count < share && r->count < ROUND_MAX) {
 		r->changes[r->count++] = l->first;
 		l->first = l->first->next;
@@ -297,16 +370,28 @@ static bool gather(struct lane *l, struct round *r)
 	}
 	if (!l->first)
 		l->last = &l->first;
+	l->busy += r->count > 0;
 	pthread_mutex_unlock(&l->lock);
 	return r->count > 0;
+}
+
+static void end_round(struct lane *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->busy--;
+	if (l->first)
+		pthread_cond_signal(&l->come);
+	pthread_mutex_unlock(&l->lock);
 }
 
 static void *lane_main(void *arg)
 {
 	struct lane *l = arg;
 	struct round r = {.store = l->sync->store};
-	while (gather(l, &r))
+	while (gather(l, &r)) {
 		work(&r);
+		end_round(l);
+	}
 	return NULL;
 }
 
@@ -340,6 +425,7 @@ struct sync *sync_start(struct blob_store *s)
 {
 	struct sync *y = xcalloc(1, sizeof(*y));
 	y->store = s;
+	y->small.together = true;
 	lane_start(&y->small, y, SMALL_THREADS, "sync-small");
 	lane_start(&y->large, y, LARGE_THREADS, "sync-large");
 	return y;

@@ -18,7 +18,8 @@
 
 enum {
 	JOB_THREADS = 4,
-	CONNECTION_MEMORY = 256 * 1024 /* bytes: an upload's pieces come in half of it, and only what is used is touched */
+	/* Bytes: an upload's pieces come in half of it. More makes every request dear, for libmicrohttpd clears it after each. */
+	CONNECTION_MEMORY = 32 * 1024
 };
 
 static bool t4_ready(void *ctx, struct error *err)

@@ -1,12 +1,10 @@
 /* How a reply leaves: as a response of libmicrohttpd, or, where that takes none, as bytes. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "server_private.h"
 
 enum { STREAM_BLOCK = 32 * 1024 };
@@ -66,13 +64,11 @@ static bool read_part(int fd, char *to, size_t n, uint64_t offset)
 
 static struct MHD_Response *small_file_response(struct http_reply *reply)
 {
-	char *bytes = xmalloc(reply->size ? (size_t)reply->size : 1);
-	struct MHD_Response *response = NULL;
-	if (read_part(reply->fd, bytes, (size_t)reply->size, reply->offset))
-		response = MHD_create_response_from_buffer((size_t)reply->size, bytes, MHD_RESPMEM_MUST_FREE);
-	if (!response)
-		free(bytes);
-	return response;
+	struct buf *room = &reply->request->scratch; /* warm, and no allocation */
+	size_t n = (size_t)reply->size;
+	buf_clear(room);
+	buf_reserve(room, n ? n : 1);
+	return read_part(reply->fd, room->data, n, reply->offset) ? MHD_create_response_from_buffer(n, room->data, MHD_RESPMEM_PERSISTENT) : NULL;
 }
 
 static struct MHD_Response *file_response(struct http_reply *reply)

@@ -6,6 +6,7 @@
 #include "wire/base64url.h"
 #include "wire/jws.h"
 #include "wire/mesh.h"
+#include "wire/sat_memory.h"
 
 enum {
 	PARTY_MAX = MESH_NODE_ID_MAX + 1 + 32, /* "<nodeId>/<service>" */
@@ -181,6 +182,12 @@ static bool in_time(const struct sat *t, int64_t now_s, struct error *err)
 bool sat_check(struct str token, struct str node_id, struct str service, int64_t now_s, sat_key_fn *key, void *ctx, struct sat *out,
 	       struct arena *arena, struct error *err)
 {
+	return sat_check_with(NULL, token, node_id, service, now_s, key, ctx, out, arena, err);
+}
+
+bool sat_check_with(struct sat_memory *memory, struct str token, struct str node_id, struct str service, int64_t now_s, sat_key_fn *key,
+		    void *ctx, struct sat *out, struct arena *arena, struct error *err)
+{
 	struct str signing_input = STR_NONE;
 	struct ed25519_signature signature = {{0}};
 	struct ed25519_public public_key = {{0}};
@@ -200,7 +207,7 @@ bool sat_check(struct str token, struct str node_id, struct str service, int64_t
 			  STR_ARG(out->node_id), STR_ARG(out->service));
 		return error_hint(err, "tana mesh status %.*s", STR_ARG(out->node_id));
 	}
-	return ed25519_verify_bytes(&signature, &public_key, signing_input) || invalid(err, "its signature does not fit");
+	return sat_memory_verify(memory, &signature, &public_key, signing_input) || invalid(err, "its signature does not fit");
 }
 
 bool sat_has_scope(const struct sat *t, const char *scope, struct error *err)

@@ -52,6 +52,10 @@ typedef bool sat_key_fn(void *ctx, struct str node_id, struct str service, struc
 MUST_CHECK bool sat_check(struct str token, struct str node_id, struct str service, int64_t now_s, sat_key_fn *key, void *ctx,
 			  struct sat *out, struct arena *arena,
 			  struct error *err);
+/* The same, with signatures that were found good remembered. */
+struct sat_memory;
+MUST_CHECK bool sat_check_with(struct sat_memory *memory, struct str token, struct str node_id, struct str service, int64_t now_s,
+			       sat_key_fn *key, void *ctx, struct sat *out, struct arena *arena, struct error *err);
 
 /* Has the token this scope ("content:put")? ERR_SCOPE_MISSING (403). */
 MUST_CHECK bool sat_has_scope(const struct sat *t, const char *scope, struct error *err);

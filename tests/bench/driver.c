@@ -18,11 +18,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { HEAD_MAX = 4096, READ_MAX = 256 * 1024, EVENTS = 256 };
+enum { HEAD_MAX = 4096, ANSWER_WITHIN_MS = 60000, READ_MAX = 256 * 1024, EVENTS = 256 };
 
 struct channel {
 	int fd;
 	size_t next;         /* the request it sends next */
+	bool waits;          /* for room in the socket's buffer */
+	struct str to_send;  /* of its present request, what did not fit the socket's buffer */
 	int64_t since_ns;    /* when its request was sent, or was due */
 	char head[HEAD_MAX]; /* the answer's header, as far as it is here */
 	size_t head_len;
@@ -58,17 +60,48 @@ static uint64_t thread_cpu_ns(pid_t pid, const char *thread)
 	return ns;
 }
 
-double process_cpu_s(pid_t pid)
+static uint64_t threads_cpu_ns(pid_t pid)
 {
 	char path[32];
 	uint64_t ns = 0;
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	DIR *d = opendir(path);
 	if (!d)
-		fatal("there is no process %d", (int)pid);
+		return 0;
 	for (struct dirent *e; (e = readdir(d));)
 		if (e->d_name[0] != '.')
 			ns += thread_cpu_ns(pid, e->d_name);
+	closedir(d);
+	return ns;
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[32];
+	int parent = 0;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%*d (%*[^)]) %*c %d", &parent) != 1)
+		parent = 0;
+	fclose(f);
+	return parent;
+}
+
+double process_cpu_s(pid_t pid)
+{
+	uint64_t ns = threads_cpu_ns(pid);
+	if (ns == 0)
+		fatal("there is no process %d", (int)pid);
+	DIR *d = opendir("/proc");
+	if (!d)
+		fatal("there is no /proc");
+	for (struct dirent *e; (e = readdir(d));) {
+		pid_t child = (pid_t)strtol(e->d_name, NULL, 10);
+		if (child > 0 && parent_of(child) == pid)
+			ns += threads_cpu_ns(child);
+	}
 	closedir(d);
 	return (double)ns * 1e-9;
 }
@@ -117,6 +150,13 @@ static struct channel *take_idle(struct driver *d)
 	return c;
 }
 
+static void watch(struct driver *d, struct channel *c, int op, uint32_t events)
+{
+	struct epoll_event e = {.events = events, .data.ptr = c};
+	if (epoll_ctl(d->epoll, op, c->fd, &e) != 0)
+		fatal("epoll: %s", strerror(errno));
+}
+
 static void open_channels(struct driver *d)
 {
 	size_t n = d->l->connections;
@@ -125,9 +165,7 @@ static void open_channels(struct driver *d)
 	for (size_t i = 0; i < n; i++) {
 		struct channel *c = &d->channels[i];
 		c->fd = dial(d->l->address);
-		struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
-		if (epoll_ctl(d->epoll, EPOLL_CTL_ADD, c->fd, &e) != 0)
-			fatal("epoll: %s", strerror(errno));
+		watch(d, c, EPOLL_CTL_ADD, EPOLLIN);
 		c->next = i;
 		put_idle(d, c);
 	}
@@ -135,17 +173,32 @@ static void open_channels(struct driver *d)
 
 /* ---- sending ---- */
 
+/* As much as fits now. */
+static void send_some(struct driver *d, struct channel *c)
+{
+	bool waited = c->waits;
+	while (c->to_send.n > 0) {
+		ssize_t n = send(c->fd, c->to_send.p, c->to_send.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			fatal("a request could not be sent: %s", strerror(errno));
+		if (n < 0)
+			break;
+		c->to_send = str_of(c->to_send.p + n, c->to_send.n - (size_t)n);
+	}
+	c->waits = c->to_send.n > 0;
+	if (c->waits != waited)
+		watch(d, c, EPOLL_CTL_MOD, EPOLLIN | (c->waits ? (uint32_t)EPOLLOUT : 0));
+}
+
 static void send_next(struct driver *d, struct channel *c, int64_t since_ns)
 {
-	struct str bytes = d->l->requests[c->next % d->l->request_count];
+	c->to_send = d->l->requests[c->next % d->l->request_count];
 	c->next += d->l->connections;
 	d->sent++;
 	c->since_ns = since_ns;
 	c->head_len = 0;
 	c->body_left = -1;
-	/* Blocking: a request fits the socket's buffer. */
-	if (send(c->fd, bytes.p, bytes.n, MSG_NOSIGNAL) != (ssize_t)bytes.n)
-		fatal("a request could not be sent: %s", strerror(errno));
+	send_some(d, c);
 }
 
 /* When the nth request is to leave. */
@@ -176,6 +229,8 @@ static void note_status(struct load_result *r, struct str head)
 static int64_t content_length(const char *head)
 {
 	const char *p = strcasestr(head, "\r\nContent-Length:");
+	if (!p && strncmp(head + 9, "204", 3) == 0)
+		return 0;
 	if (!p)
 		fatal("an answer without Content-Length: %.300s", head);
 	return strtoll(p + strlen("\r\nContent-Length:"), NULL, 10);
@@ -226,13 +281,17 @@ static void receive_some(struct driver *d)
 {
 	struct epoll_event events[EVENTS];
 	bool paced = d->l->rate > 0 && d->sent < d->l->count && d->idle_count > 0;
-	int n = epoll_wait(d->epoll, events, EVENTS, paced ? 1 : 10000);
+	int n = epoll_wait(d->epoll, events, EVENTS, paced ? 1 : ANSWER_WITHIN_MS);
 	if (n < 0 && errno != EINTR)
 		fatal("epoll: %s", strerror(errno));
 	if (n == 0 && !paced)
-		fatal("no answer for 10 s");
-	for (int i = 0; i < n; i++)
-		receive(d, events[i].data.ptr);
+		fatal("no answer for %d s", ANSWER_WITHIN_MS / 1000);
+	for (int i = 0; i < n; i++) {
+		if (events[i].events & EPOLLOUT)
+			send_some(d, events[i].data.ptr);
+		if (events[i].events & ~(uint32_t)EPOLLOUT)
+			receive(d, events[i].data.ptr);
+	}
 }
 
 static int compare_u32(const void *a, const void *b)
@@ -262,6 +321,17 @@ void load_run(const struct load *l, struct load_result *out)
 	free(d.channels);
 	free(d.idle);
 	free(d.scratch);
+}
+
+void load_print(const char *what, const struct load_result *r)
+{
+	double n = (double)(r->answered + r->refused);
+	if (r->refused)
+		fatal("%zu of %.0f requests were refused, the first with: %s", r->refused, n, r->first_refusal);
+	printf("{\"what\":\"%s\",\"requests\":%.0f,\"seconds\":%.6f,\"per_second\":%.1f,\"server_cpu_us\":%.3f,\"own_cpu_us\":%.3f,\"bytes\":%.0f,"
+	       "\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f}\n",
+	       what, n, r->seconds, n / r->seconds, r->server_cpu / n * 1e6, r->own_cpu / n * 1e6, (double)r->bytes / n, load_percentile_ms(r, 0.5),
+	       load_percentile_ms(r, 0.99), load_percentile_ms(r, 1));
 }
 
 double load_percentile_ms(const struct load_result *r, double share)

@@ -13,7 +13,7 @@
 
 struct load {
 	const char *address; /* HOST:PORT, an IPv4 address */
-	pid_t server;        /* whose processor time is measured */
+	pid_t server;        /* whose processor time is measured, and that of its children */
 	size_t connections;
 	double rate;                /* requests/s, sent when due; 0: as fast as the answers come */
 	const struct str *requests; /* whole HTTP requests; sent again and again */
@@ -34,7 +34,10 @@ void load_run(const struct load *l, struct load_result *out);
 /* The latency that `share` (0..1) of the answers were not above. */
 double load_percentile_ms(const struct load_result *r, double share);
 
-/* Processor time of all threads of a process, in seconds, to the nanosecond where the kernel keeps it so. */
+/* One line of JSON. Ends the process with a message when anything was refused. */
+void load_print(const char *what, const struct load_result *r);
+
+/* Processor time of all threads of a process and of its children that run, in seconds, to the nanosecond where the kernel keeps it so. */
 double process_cpu_s(pid_t pid);
 
 #endif

@@ -175,17 +175,6 @@ struct run {
 	size_t nodes;
 };
 
-static void report(const char *what, const struct load_result *r)
-{
-	double n = (double)(r->answered + r->refused);
-	if (r->refused)
-		fatal("%zu of %.0f requests were refused, the first with: %s", r->refused, n, r->first_refusal);
-	printf("{\"what\":\"%s\",\"requests\":%.0f,\"seconds\":%.6f,\"per_second\":%.1f,\"server_cpu_us\":%.3f,\"own_cpu_us\":%.3f,\"bytes\":%.0f,"
-	       "\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f}\n",
-	       what, n, r->seconds, n / r->seconds, r->server_cpu / n * 1e6, r->own_cpu / n * 1e6, (double)r->bytes / n, load_percentile_ms(r, 0.5),
-	       load_percentile_ms(r, 0.99), load_percentile_ms(r, 1));
-}
-
 static void send_all(struct run *run, const struct str *requests, size_t made, struct load_result *out)
 {
 	run->load.requests = requests;
@@ -221,7 +210,7 @@ static void heartbeats(struct run *run)
 		requests[i] = heartbeat(&run->arena, order[i % connections + turn % share * connections], now + (int64_t)(turn / share));
 	}
 	send_all(run, requests, count, &r);
-	report("heartbeats", &r);
+	load_print("heartbeats", &r);
 	free(r.latencies_us);
 	free(order);
 	free(requests);
@@ -237,7 +226,7 @@ static void reads(struct run *run, const char *what)
 		requests[i] = get(&run->arena, arena_printf(&run->arena, pages ? "/nodes?limit=100&cursor=%.*s" : "/nodes/%.*s", STR_ARG(name)));
 	}
 	send_all(run, requests, READS_MADE, &r);
-	report(what, &r);
+	load_print(what, &r);
 	free(r.latencies_us);
 }
 

@@ -24,10 +24,12 @@ CODES = {500: ("io_error",), 503: ("read_only", "overloaded", "unavailable"), 50
 
 @pytest.fixture
 def faulty(t4_factory, tmp_path):
-    """faulty(named): a t4d whose calls can fail, and the faults."""
+    """faulty(named): a t4d whose calls can fail, and the faults. named: without O_TMPFILE; unknown: without syncfs."""
 
-    def make(named=False, *args):
+    def make(named=False, *args, unknown=False):
         faults = Faults(tmp_path, tmp_path / "t4-0" / "content")
+        if unknown:
+            faults.unknown_file_system()
         if named:
             faults.without_nameless_files()
         t4 = t4_factory(*args, env=faults.env)
@@ -189,12 +191,13 @@ def test_the_disk_fills_up_in_the_middle(faulty):
     assert len(t4.files()) == 3
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["syncfs", "fsync"])
 @pytest.mark.parametrize("failing", [1, 2, 7])
-def test_an_fsync_fails_among_many_puts(faulty, failing):
+def test_an_fsync_fails_among_many_puts(faulty, failing, together):
     """Of puts that share a round, only those are answered 201 that are on the disk; the rest is refused."""
-    t4, faults = faulty()
+    t4, faults = faulty(unknown=not together)
     before = t4.store(blob(SMALL))
-    blobs = [blob(SMALL) for _ in range(40)]
+    blobs = [blob(SMALL) for _ in range(200)]
     faults.fail(SYNC, errno.EIO, skip=failing - 1)
     answers = asyncio.run(at_once(t4, [request(t4, "PUT", sha(b), b) for b in blobs]))
     faults.heal()

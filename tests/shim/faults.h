@@ -10,7 +10,7 @@
 
 enum fault_op {
 	FAULT_WRITE, /* write, pwrite, writev */
-	FAULT_SYNC,  /* fsync, fdatasync */
+	FAULT_SYNC,  /* fsync, fdatasync, syncfs */
 	FAULT_GROW,  /* ftruncate, fallocate, posix_fallocate */
 	FAULT_OPEN,  /* open with O_CREAT */
 	FAULT_OPS
@@ -40,6 +40,7 @@ struct steps {
 	_Atomic int64_t action;
 	_Atomic int64_t hits;
 	_Atomic int64_t no_tmpfile;   /* not 0: files without a name (O_TMPFILE) are not supported here; not counted as a step */
+	_Atomic int64_t unknown_kind; /* not 0: fstatfs names no kind of file system that is known */
 	char kinds[STEP_KINDS];       /* o: open that creates, w: write, s: fsync, t: truncate, l: link, r: rename, u: unlink */
 };
 

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -173,6 +174,28 @@ int fsync(int fd)
 		return -1;
 	int rc = next(fd);
 	end_step(action);
+	return rc;
+}
+
+int syncfs(int fd)
+{
+	NEXT(syncfs);
+	int action = verdict(FAULT_SYNC, fd);
+	if (failed(action))
+		return -1;
+	int rc = next(fd);
+	end_step(action);
+	return rc;
+}
+
+/* As on a file system of a kind that nothing is known of. */
+int fstatfs(int fd, struct statfs *out)
+{
+	NEXT(fstatfs);
+	struct fault_control *c = fault_control();
+	int rc = next(fd, out);
+	if (rc == 0 && c && atomic_load(&c->steps.unknown_kind))
+		out->f_type = 0;
 	return rc;
 }
 

@@ -10,6 +10,7 @@
 #include "vectors.h"
 #include "wire/base64url.h"
 #include "wire/sat.h"
+#include "wire/sat_memory.h"
 
 #define NOW 1763400100
 #define HASH "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
@@ -347,6 +348,35 @@ static void what_a_token_is_bound_to(void **state)
 	assert_true(sat_fits_content(&t, &other, 7, &err));
 }
 
+/* Only what was verified is known again: not with another key, text or signature. */
+static void good_signatures_are_remembered(void **state)
+{
+	struct sat_memory *m = sat_memory_new();
+	struct ed25519_signature s, wrong;
+	struct ed25519_secret other;
+	static const uint8_t seed[ED25519_SEED_SIZE] = {2};
+	char text[32];
+	(void)state;
+	ed25519_from_seed(&other, seed);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 300; i++) {
+			struct str signed_text = str_of(text, (size_t)snprintf(text, sizeof(text), "text %d", i));
+			ed25519_sign_bytes(&s, &key, signed_text);
+			wrong = s;
+			wrong.b[i % ED25519_SIGNATURE_SIZE] ^= 1;
+			assert_false(sat_memory_verify(m, &wrong, &key.public_key, signed_text));
+			assert_true(sat_memory_verify(m, &s, &key.public_key, signed_text));
+			assert_true(sat_memory_verify(m, &s, &key.public_key, signed_text));
+			assert_false(sat_memory_verify(m, &s, &other.public_key, signed_text));
+			assert_false(sat_memory_verify(m, &wrong, &key.public_key, signed_text));
+			assert_false(sat_memory_verify(m, &s, &key.public_key, STR_LIT("another text")));
+			assert_true(sat_memory_verify(NULL, &s, &key.public_key, signed_text));
+		}
+	}
+	sat_memory_free(m);
+	sat_memory_free(NULL);
+}
+
 static void base64url_has_one_spelling(void **state)
 {
 	/* RFC 4648 section 10, without padding, and the two digits of its own. */
@@ -387,6 +417,7 @@ int main(void)
 		cmocka_unit_test(keys_that_are_not_known),
 		cmocka_unit_test(scopes),
 		cmocka_unit_test(what_a_token_is_bound_to),
+		cmocka_unit_test(good_signatures_are_remembered),
 		cmocka_unit_test(base64url_has_one_spelling),
 	};
 	return cmocka_run_group_tests_name("wire_sat", tests, NULL, NULL);

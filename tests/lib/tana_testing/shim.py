@@ -13,7 +13,7 @@ from .daemon import BUILD, ROOT
 WRITE, SYNC, GROW, OPEN = range(4)
 _PATH_AT = 8 + 4 * 32
 _STEPS_AT = _PATH_AT + 512
-_KINDS_AT = _STEPS_AT + 9 * 8
+_KINDS_AT = _STEPS_AT + 10 * 8
 _SIZE = _KINDS_AT + 1024
 #: Actions at a step beside an errno.
 KILL, TEAR, SHORT = -1, -2, -3
@@ -82,6 +82,10 @@ class Faults:
     def without_nameless_files(self):
         """As on a file system that has no O_TMPFILE."""
         self._put(_STEPS_AT + 64, 1)
+
+    def unknown_file_system(self):
+        """As on one whose kind says nothing about what it can do."""
+        self._put(_STEPS_AT + 72, 1)
 
     def full_disk(self):
         for op in (WRITE, GROW, OPEN):

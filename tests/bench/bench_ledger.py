@@ -213,7 +213,7 @@ class Bench:
         ledger.start()
         ledger.audited()
         small_cpu, _, nonce = self.costs(ledger, small, f"SQLite, {small:,} accounts", 2.0)
-        self.inclusion(ledger, small, nonce + 1, "SQLite")
+        self.inclusion(ledger, small, nonce, "SQLite")
         ledger.stop()
         if not self.o.skip_postgres:
             self.directory.chmod(0o755)

@@ -178,7 +178,7 @@ static bool check_signature(struct approve_claim *c, struct error *err)
 
 bool approve_check(const struct approve_session *s, struct approve_claim *claim, int64_t now, struct arena *scratch, struct error *err)
 {
-	struct parsed p;
+	struct parsed p = {.times_read = false};
 	if (!approve_session_open(s, err))
 		return false;
 	if (!str_present(claim->message))

@@ -222,6 +222,7 @@ static bool approve(struct cli *c, struct error *err)
 	struct identity_qr qr;
 	struct approver a = {0};
 	struct identity_client *client = NULL;
+	json_message_clear(&identity_qr_message, &qr);
 	bool ok = read_code(c, &qr, err) && open_approver(c, &a, err) && (client = auth_client(c, qr.server.p, err)) &&
 		  ask_and_approve(c, client, &qr, &a, err);
 	identity_client_free(client);

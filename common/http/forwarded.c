@@ -81,10 +81,12 @@ static bool parse_network(const char *text, struct network *out)
 struct proxies *proxies_new(const char *const *networks, struct error *err)
 {
 	struct proxies *p = xcalloc(1, sizeof(*p));
-	while (networks && networks[p->count])
-		p->count++;
-	p->networks = xcalloc(p->count + 1, sizeof(*p->networks));
-	for (size_t i = 0; i < p->count; i++) {
+	size_t count = 0;
+	while (networks && networks[count])
+		count++;
+	p->count = count;
+	p->networks = xcalloc(count + 1, sizeof(*p->networks));
+	for (size_t i = 0; networks && i < count; i++) {
 		if (parse_network(networks[i], &p->networks[i]))
 			continue;
 		error_set(err, ERR_CONFIG, "\"%s\" is no address or network of a proxy", networks[i]);

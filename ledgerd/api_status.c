@@ -46,7 +46,8 @@ struct http_reply *api_status(struct http_request *r)
 		.validator_id = producer ? l->config.validator_id : STR_NONE,
 		.producing = producer && core_is_validator(l->core, l->config.validator_id, &l->node_key.public_key) ? JSON_TRUE : JSON_FALSE,
 		.pending = (int64_t)stats.pending,
-		.audit = str_from(audit_text(stats.audit)),
+		/* A front end has no tree to hold the state against. */
+		.audit = l->config.role == LEDGER_FRONT ? STR_NONE : str_from(audit_text(stats.audit)),
 	};
 	if (l->follower) {
 		follower_status(l->follower, a, &following);

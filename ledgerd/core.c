@@ -350,6 +350,7 @@ void core_get_stats(struct core *c, struct core_stats *out)
 	out->cache_hits = cache.hits;
 	out->cache_misses = cache.misses;
 	out->tree_loaded = c->tree_loaded;
+	out->audit = c->tree_loaded ? CORE_AUDIT_PASSED : c->problem.code != ERR_COUNT ? CORE_AUDIT_FAILED : CORE_AUDIT_RUNNING;
 	if (c->tree_loaded) {
 		out->tree_entries = merkle_tree_count(c->chain.tree);
 		out->tree_bytes = merkle_tree_bytes(c->chain.tree);

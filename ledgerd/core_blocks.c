@@ -475,8 +475,8 @@ static bool catch_up_one(struct core *c, const struct block *b, struct error *er
 	return true;
 }
 
-/* What waits here and was refused by the producer meanwhile. */
-static bool drop_refused(struct core *c, struct db_conn *conn, struct error *err)
+/* What waits here and was refused by the producer meanwhile; *any: there was something. */
+static bool drop_refused(struct core *c, struct db_conn *conn, bool *any, struct error *err)
 {
 	DB_SQL(sql, "SELECT id FROM local_refused WHERE refused_at >= $1");
 	struct db_rows *rows;
@@ -487,8 +487,10 @@ static bool drop_refused(struct core *c, struct db_conn *conn, struct error *err
 	while (db_next(rows)) {
 		struct hash id;
 		struct core_pending *p = hash_from_text(db_text(rows, 0), &id) ? pool_find(c, &id) : NULL;
-		if (p)
+		if (p) {
 			pool_remove(c, p);
+			*any = true;
+		}
 	}
 	pthread_mutex_unlock(&c->lock);
 	return db_finish(rows, err) == DB_OK;
@@ -516,7 +518,7 @@ bool core_catch_up(struct core *c, struct error *err)
 		}
 		arena_free(&arena);
 	}
-	ok = ok && drop_refused(c, conn, err);
+	ok = ok && drop_refused(c, conn, &any, err);
 	if (conn)
 		db_pool_release(c->l->pool, conn);
 	if (any) {

@@ -77,9 +77,12 @@ class Ledgerd:
 
     # -- life
 
-    def start(self, **kw):
+    def start(self, ready=None, **kw):
+        """ready: whether to wait until it takes transactions; an observer may never be as far as its leader."""
         self.daemon.start(**kw)
         self.connect()
+        if "--follow" not in self.daemon.argv if ready is None else ready:
+            eventually(lambda: self.get("/ready").status == 200, 20, what="/ready")
         return self
 
     def connect(self):
@@ -133,11 +136,14 @@ class Ledgerd:
     def look(self, transaction):
         return self.get(f"/transactions/{getattr(transaction, 'id', transaction)}")
 
-    def settled(self, transaction, within=20.0):
-        """What became of a queued transaction: included or refused."""
+    def settled(self, transaction, within=20.0, known=True):
+        """What became of a queued transaction: included or refused. known False: it was handed in elsewhere, and may be unheard of for a moment."""
 
         def found():
-            value = self.look(transaction).expect(200)
+            answer = self.look(transaction)
+            if answer.status == 404 and not known:
+                return None
+            value = answer.expect(200)
             return value if value["status"] != "queued" else None
 
         return eventually(found, within, what=f"transaction {getattr(transaction, 'id', transaction)} settles")

@@ -1,9 +1,10 @@
 """A leader made of a list of blocks: just enough of the reading API for a follower, true or not."""
 
 import http.server
-import json
 import threading
 import urllib.parse
+
+from . import oracle
 
 
 
@@ -21,7 +22,7 @@ class Liar:
             def do_GET(self):
                 parts = urllib.parse.urlsplit(self.path)
                 found = liar.answer(parts.path, dict(urllib.parse.parse_qsl(parts.query)))
-                body = json.dumps(found or {"error": "There is no such thing.", "code": "not_found"}, ensure_ascii=False).encode()
+                body = oracle.canonical(found or {"error": "There is no such thing.", "code": "not_found"})
                 self.send_response(200 if found else 404)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))

@@ -170,5 +170,6 @@ def mutations(table):
             for c in range(len(table.columns)):
                 if c not in table.key:
                     here[c], there[c] = there[c], here[c]
-            # Bare: a column that is unique by itself would stand in the way half-way.
-            yield Mutation(table, "swap", "", about, rows[:n] + [tuple(here), tuple(there)] + rows[n + 2 :], False)
+            # Two rows may say the same of different keys: then nothing changed.
+            if tuple(here) != row:
+                yield Mutation(table, "swap", "", about, rows[:n] + [tuple(here), tuple(there)] + rows[n + 2 :], False)

@@ -19,7 +19,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' $1 $2)
 .SECONDARY:
 
-PKGS := libmicrohttpd sqlite3 libsodium jansson libpq libcurl libsystemd libcrypto hiredis libqrencode
+PKGS := libmicrohttpd gnutls sqlite3 libsodium jansson libpq libcurl libsystemd libcrypto hiredis libqrencode
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 

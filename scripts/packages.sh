@@ -1,7 +1,7 @@
 # Sourced by scripts/demo and scripts/check: which Debian packages they need, and how what is missing gets there.
 
 # What the build needs: a command, header or pkg-config module, and the package that has it.
-build_needs="gcc=gcc make=make pkg-config=pkg-config /usr/include/stdio.h=libc6-dev git=git libmicrohttpd=libmicrohttpd-dev
+build_needs="gcc=gcc make=make pkg-config=pkg-config /usr/include/stdio.h=libc6-dev git=git libmicrohttpd=libmicrohttpd-dev gnutls=libgnutls28-dev
 	sqlite3=libsqlite3-dev libsodium=libsodium-dev jansson=libjansson-dev libpq=libpq-dev libcurl=libcurl4-openssl-dev
 	libsystemd=libsystemd-dev libcrypto=libssl-dev hiredis=libhiredis-dev libqrencode=libqrencode-dev"
 # What the tests need beside it. The sanitizers' and the fuzzer's libraries come with gcc and libclang-rt.

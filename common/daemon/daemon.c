@@ -162,6 +162,8 @@ static void reload(struct running *r)
 	if (!log_reopen(daemon_log_level(r->in), &log_err))
 		log_error("the log stays as it is", LOG_S("error", log_err.message));
 	if (taken) {
+		if (!http_server_reload_tls(r->server, &err))
+			log_error("the old certificate stays", LOG_S("error", err.message));
 		http_server_set_rate(r->server, (double)option_int(r->in, "rate-limit"), (int)option_int(r->in, "rate-burst"));
 		if (r->daemon->reload)
 			r->daemon->reload(r->state, r->in);

@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "connection.h"
 #include "listener.h"
+#include "tls.h"
 #include "workers.h"
 
 enum {
@@ -22,7 +22,6 @@ enum {
 	STREAMS_MAX = 10000,
 	IDLE_TIMEOUT_MS = 30000,
 	RATE_SETS = 16384, /* times 4 addresses: 2 MiB */
-	TLS_FILE_MAX = 1024 * 1024,
 	DRAIN_LOOK_MS = 10
 };
 
@@ -104,23 +103,14 @@ static void check_descriptors(const struct http_server *s)
 
 /* ---- TLS ---- */
 
-static bool read_pem(const char *what, const char *path, struct buf *out, struct error *err)
-{
-	struct error cause;
-	if (!file_read(path, TLS_FILE_MAX, out, &cause))
-		return error_set(err, ERR_CONFIG, "the TLS %s cannot be read: %s", what, cause.message);
-	if (!strstr(buf_z(out), "-----BEGIN "))
-		return error_set(err, ERR_CONFIG, "the TLS %s %s is no PEM file", what, path);
-	return true;
-}
-
 static bool read_tls(struct http_server *s, struct error *err)
 {
 	if (!s->o.tls_cert && !s->o.tls_key)
 		return true;
 	if (!s->o.tls_cert || !s->o.tls_key)
 		return error_set(err, ERR_CONFIG, "a TLS certificate and its key go together: one of the two files is not given");
-	return read_pem("certificate", s->o.tls_cert, &s->tls_cert, err) && read_pem("key", s->o.tls_key, &s->tls_key, err);
+	s->tls = tls_new(s->o.tls_cert, s->o.tls_key, err);
+	return s->tls != NULL;
 }
 
 /* ---- start ---- */
@@ -162,8 +152,7 @@ static void free_server(struct http_server *s)
 	proxies_free(s->proxies);
 	pthread_mutex_destroy(&s->hubs_lock);
 	free(s->routes);
-	buf_free(&s->tls_cert);
-	buf_free(&s->tls_key);
+	tls_free(s->tls);
 	buf_free(&s->openapi);
 	free_options(&s->o);
 	free(s);
@@ -195,6 +184,16 @@ struct http_server *http_server_start(const struct http_options *o, struct error
 const char *http_server_address(const struct http_server *s)
 {
 	return s->address;
+}
+
+bool http_server_reload_tls(struct http_server *s, struct error *err)
+{
+	bool changed = false;
+	if (s->tls && !tls_reload(s->tls, &changed, err))
+		return false;
+	if (changed)
+		log_info("the TLS certificate was taken anew", LOG_S("file", s->o.tls_cert));
+	return true;
 }
 
 void http_server_set_rate(struct http_server *s, double per_second, int burst)

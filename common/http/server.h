@@ -137,6 +137,8 @@ const char *http_server_address(const struct http_server *s);
 bool http_server_drain(struct http_server *s, int64_t drain_ms);
 /* Drains (unless that was done), cuts what is left and frees everything. Later http_finish calls must not come. */
 void http_server_stop(struct http_server *s, int64_t drain_ms);
+/* Reads the TLS files again: new connections get the certificate that is in them now. After an error, ERR_CONFIG, the old stays. */
+MUST_CHECK bool http_server_reload_tls(struct http_server *s, struct error *err);
 /* New limits while running. */
 void http_server_set_rate(struct http_server *s, double per_second, int burst);
 /* The OpenAPI 3.1 document of a route table, pretty enough to diff. Title and description are the service's. */

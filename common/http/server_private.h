@@ -110,7 +110,7 @@ struct http_server {
 	struct ratelimit *writes;
 	struct address_counts *by_address;
 	struct proxies *proxies;
-	struct buf tls_cert, tls_key;
+	struct tls *tls; /* NULL: plain */
 	struct buf openapi;
 	char openapi_etag[24];
 	char id_prefix[10]; /* "xxxxxxxx-": of every request id this process makes */

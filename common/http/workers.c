@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "connection.h"
+#include "tls.h"
 
 enum { MHD_NO_LIMIT = 1 << 30 /* we count connections; above a limit of its own libmicrohttpd closes some without telling us */ };
 
@@ -128,6 +129,7 @@ static void *worker_main(void *worker)
 	struct worker *w = worker;
 	bool last = false;
 	block_sigpipe();
+	tls_enter(w->server->tls);
 	while (!last) { /* once more after it was told to end: for those who were woken before */
 		last = atomic_load(&w->ends);
 		if (!last)
@@ -163,18 +165,17 @@ static char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
 
 static struct MHD_Daemon *start_mhd(struct http_server *s, struct worker *w)
 {
-	struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, s->tls_cert.data},
-				       {MHD_OPTION_HTTPS_MEM_KEY, 0, s->tls_key.data},
+	struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_callback()},
 				       {MHD_OPTION_HTTPS_PRIORITIES, 0, tls_priorities},
 				       {MHD_OPTION_END, 0, NULL}};
 	struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET;
-	return MHD_start_daemon(flags | (s->o.tls_cert ? MHD_USE_TLS : 0), 0, NULL, NULL, request_step, s, MHD_OPTION_EXTERNAL_LOGGER,
+	return MHD_start_daemon(flags | (s->tls ? MHD_USE_TLS : 0), 0, NULL, NULL, request_step, s, MHD_OPTION_EXTERNAL_LOGGER,
 				mhd_log, s, MHD_OPTION_URI_LOG_CALLBACK, request_begin, s, MHD_OPTION_NOTIFY_COMPLETED, request_end, s,
 				MHD_OPTION_NOTIFY_CONNECTION, connection_notify, w, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
 				MHD_OPTION_CONNECTION_LIMIT, (unsigned)MHD_NO_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 				s->o.connection_memory, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((s->o.idle_timeout_ms + 999) / 1000),
-				MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, s->o.tls_cert ? tls : none, MHD_OPTION_END);
+				MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, s->tls ? tls : none, MHD_OPTION_END);
 }
 
 static bool start_worker(struct http_server *s, struct worker *w, struct error *err)
@@ -185,7 +186,7 @@ static bool start_worker(struct http_server *s, struct worker *w, struct error *
 	if (w->bell_fd < 0)
 		return error_errno(err, ERR_IO, errno, "the HTTP server cannot start");
 	w->mhd = start_mhd(s, w);
-	if (!w->mhd && s->o.tls_cert)
+	if (!w->mhd && s->tls)
 		return error_set(err, ERR_CONFIG, "TLS cannot be set up with %s and %s: %s", s->o.tls_cert, s->o.tls_key, s->start_message);
 	if (!w->mhd)
 		return error_set(err, ERR_IO, "the HTTP server cannot start: %s", s->start_message);

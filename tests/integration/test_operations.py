@@ -262,13 +262,19 @@ def test_files_of_mesh_are_private(mesh):
 # -- TLS, systemd
 
 
+def self_signed(cert, key, name):
+    """Writes both files; returns the key's."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj",
+         f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True,
+    )
+    return key
+
+
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1")
 def test_tls(mesh_factory, tmp_path):
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj",
-         "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True,
-    )
+    self_signed(cert, key, "127.0.0.1")
     mesh = mesh_factory(args=["--tls-cert", cert, "--tls-key", key], start=False)
     mesh.daemon.start()
     context = ssl.create_default_context(cafile=cert)
@@ -280,6 +286,47 @@ def test_tls(mesh_factory, tmp_path):
     with pytest.raises((OSError, ValueError)):
         Client(mesh.daemon.address, tls=context).get("/health")
     client.close()
+
+
+def test_a_renewed_certificate_is_taken_at_sighup(mesh_factory, tmp_path):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+
+    def renew(name):
+        self_signed(tmp_path / "new-cert.pem", tmp_path / "new-key.pem", name)
+        (tmp_path / "new-key.pem").rename(key)
+        (tmp_path / "new-cert.pem").rename(cert)
+        return ssl.create_default_context(cafile=cert)
+
+    def reload(word):
+        before = len(mesh.daemon.lines())
+        mesh.daemon.signal(signal.SIGHUP)
+        eventually(lambda: [x for x in mesh.daemon.lines()[before:] if x["message"] == word], 10)
+        eventually(lambda: [x for x in mesh.daemon.lines()[before:] if x["message"] == "reloaded"], 10)
+        return mesh.daemon.lines()[before:]
+
+    first = renew("first")
+    mesh = mesh_factory(args=["--tls-cert", cert, "--tls-key", key], start=False)
+    mesh.daemon.allowed.append("the old certificate stays")
+    mesh.daemon.start()
+    kept = Client(mesh.daemon.address, tls=first)
+    kept.get("/health").expect(200)
+    assert not [x for x in reload("reloaded") if "anew" in x["message"]], "nothing is new"
+    second = renew("second")
+    reload("the TLS certificate was taken anew")
+    kept.get("/health").expect(200)
+    Client(mesh.daemon.address, tls=second).get("/health").expect(200)
+    with pytest.raises(OSError):
+        Client(mesh.daemon.address, tls=first).get("/health")
+    good = key.read_bytes()
+    for bad in (b"no key", self_signed(tmp_path / "other-cert.pem", tmp_path / "other-key.pem", "other").read_bytes(), b""):
+        key.write_bytes(bad)
+        reload("the old certificate stays")
+        Client(mesh.daemon.address, tls=second).get("/health").expect(200)
+    key.write_bytes(good)
+    cert.unlink()
+    reload("the old certificate stays")
+    Client(mesh.daemon.address, tls=second).get("/health").expect(200)
+    kept.close()
 
 
 def test_systemd_is_told(mesh_factory, tmp_path):

@@ -22,7 +22,7 @@ DB_SQL(SQL_TXS, "SELECT idx, id, message FROM transactions WHERE height = $1 AND
 DB_SQL(SQL_REFUSED, "SELECT event_id, id, message, code, error FROM local_refused WHERE event_id > $1 AND event_id < $2 ORDER BY event_id LIMIT $3");
 DB_SQL(SQL_LAST_REFUSED, "SELECT event_id FROM local_refused WHERE event_id > $1 ORDER BY event_id DESC LIMIT 1");
 DB_SQL(SQL_HAS_TX, "SELECT 1 FROM transactions WHERE height = $1 AND idx = $2");
-DB_SQL(SQL_COUNT_SINCE, "SELECT COUNT(*) FROM (SELECT 1 FROM transactions WHERE height > $1 LIMIT $2) AS some");
+DB_SQL(SQL_COUNT_SINCE, "SELECT COUNT(*) FROM (SELECT 1 FROM transactions WHERE height > $1 LIMIT $2) AS since");
 
 struct ledger_feed {
 	struct ledger *ledger;
@@ -200,6 +200,12 @@ static enum db_status catch_up(struct ledger_feed *f, struct db_conn *c, struct 
 	return st;
 }
 
+static void say_broken(enum db_status st, const struct error *err)
+{
+	if (st == DB_BROKEN)
+		log_error("events cannot be told", LOG_S("error", err->message));
+}
+
 static int64_t feed_turn(void *arg)
 {
 	struct ledger_feed *f = arg;
@@ -209,8 +215,7 @@ static int64_t feed_turn(void *arg)
 	enum db_status st = c ? catch_up(f, c, &err) : DB_UNAVAILABLE;
 	if (c)
 		db_pool_release(pool, c);
-	if (st == DB_BROKEN)
-		log_error("events cannot be told", LOG_S("error", err.message));
+	say_broken(st, &err);
 	return db_pool_kind(pool) == DB_POSTGRES && st != DB_BROKEN ? LOOK_SHARED_MS : LOOK_ALONE_MS;
 }
 
@@ -257,15 +262,19 @@ static enum db_status ask(struct db_conn *c, const struct db_sql *sql, int64_t a
 }
 
 /* Can a stream go on behind this id? Not when it was never given, or when too much has happened since. 0, which no event has, is before all. */
-static bool reachable(struct db_conn *c, int64_t after)
+static enum db_status reachable(struct db_conn *c, int64_t after, bool *can, struct error *err)
 {
-	struct error err;
-	int64_t newest, tip, given = 1, since, height = after >> LEDGER_EVENT_BITS, index = after - first_id(height);
-	if (read_newest(c, &newest, &tip, &err) != DB_OK || after > newest || tip - height > BACKFILL_MAX)
-		return false;
-	if (after > 0 && index < LEDGER_EVENT_OF_BLOCK && (ask(c, &SQL_HAS_TX, height, index, &given, &err) != DB_OK || given == 0))
-		return false;
-	return ask(c, &SQL_COUNT_SINCE, height, BACKFILL_MAX + 1, &since, &err) == DB_OK && since + (tip - height) <= BACKFILL_MAX;
+	int64_t newest, tip, given = 1, since = 0, height = after >> LEDGER_EVENT_BITS, index = after - first_id(height);
+	*can = false;
+	enum db_status st = read_newest(c, &newest, &tip, err);
+	if (st != DB_OK || after > newest || tip - height > BACKFILL_MAX)
+		return st;
+	if (after > 0 && index < LEDGER_EVENT_OF_BLOCK)
+		st = ask(c, &SQL_HAS_TX, height, index, &given, err);
+	if (st == DB_OK)
+		st = ask(c, &SQL_COUNT_SINCE, height, BACKFILL_MAX + 1, &since, err);
+	*can = given && since + (tip - height) <= BACKFILL_MAX;
+	return st;
 }
 
 bool ledger_feed_backfill(void *ctx, int64_t after, int64_t before, sse_emit_fn *emit_to, void *emit_ctx)
@@ -273,10 +282,14 @@ bool ledger_feed_backfill(void *ctx, int64_t after, int64_t before, sse_emit_fn 
 	struct ledger *l = ctx;
 	struct error err;
 	struct db_conn *c = db_pool_reader(l->pool, &err);
+	bool can = false;
 	if (!c)
 		return false;
 	struct walk w = {.c = c, .after = after, .before = before, .emit = emit_to, .ctx = emit_ctx};
-	bool ok = reachable(c, after) && walk_all(&w, &err) == DB_OK;
+	enum db_status st = reachable(c, after, &can, &err);
+	if (st == DB_OK && can)
+		st = walk_all(&w, &err);
 	db_pool_release(l->pool, c);
-	return ok;
+	say_broken(st, &err);
+	return st == DB_OK && can;
 }

@@ -109,8 +109,8 @@ struct producer *producer_start(struct ledger *l, struct error *err)
 	core_tip(l->core, &tip);
 	p->l = l;
 	p->looked_ms = clock_mono_ms();
-	/* The interval counts from the last block, whoever made it. */
-	int64_t age = clock_wall_ms() - tip.timestamp;
+	/* The interval counts from the last block, whoever made it; block 0 nobody made. */
+	int64_t age = tip.height > 0 ? clock_wall_ms() - tip.timestamp : l->config.block_interval_ms;
 	p->last_ms = clock_mono_ms() - (age < 0 ? 0 : age < l->config.block_interval_ms ? age : l->config.block_interval_ms);
 	int failed = pthread_create(&p->thread, NULL, produce, p);
 	if (failed == 0)

@@ -49,9 +49,11 @@ def test_bytes_that_are_no_json(ledger, alice):
     rng = random.Random(9)
     bodies = [b"", b"{", b"[]", b"null", b'"x"', b"{}", b'{"message":{}}', b'{"message":1,"signature":"x"}', b"\xff\xfe", good[:-1], good + b"x", b"\0" * 100]
     bodies += [good[:at] + bytes([rng.randrange(256)]) + good[at + 1 :] for at in rng.sample(range(len(good)), 150)]
+    # One that is taken makes the others known, for a transaction is its message.
+    bodies = [b for b in bodies if b.lower() != good.lower()]
     for body in bodies:
         answer = ledger.post("/transactions", body)
-        assert 400 <= answer.status < 500 or body == good, f"{body!r}: {answer!r}"
+        assert 400 <= answer.status < 500, f"{body!r}: {answer!r}"
     ledger.client.call("POST", "/transactions", good, {"Content-Type": "text/plain"}).refused(415, "unsupported_media_type")
     assert b" 4" in raw_exchange(ledger.daemon.address, b"POST /transactions HTTP/1.1\r\nHost: x\r\n\r\n")[:13]
 

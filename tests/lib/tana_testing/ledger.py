@@ -90,6 +90,8 @@ class Ledgerd:
         if str(binary("ledgerd")) not in documents:
             documents[str(binary("ledgerd"))] = Document(self.client.get("/openapi.json").expect(200))
         self.client.document = documents[str(binary("ledgerd"))]
+        # Right after a start what was kept is read again; until then transactions are put off.
+        eventually(lambda: b"still being read" not in self.client.get("/ready").body, 20, what="what was kept has been read")
 
     @property
     def document(self):

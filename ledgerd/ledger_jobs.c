@@ -77,6 +77,14 @@ static bool start_content(struct ledger_jobs *j, struct ledger *l, const char *a
 	return j->content != NULL;
 }
 
+/* Often enough that nothing is kept much longer than it is said to be. */
+enum { CLEANUP_MIN_MS = 250, CLEANUP_MAX_MS = 60 * 1000 };
+static int64_t cleanup_interval(const struct ledger_config *o)
+{
+	int64_t keep = o->refused_keep_ms < o->grant_keep_ms ? o->refused_keep_ms : o->grant_keep_ms;
+	return keep / 4 < CLEANUP_MIN_MS ? CLEANUP_MIN_MS : keep / 4 < CLEANUP_MAX_MS ? keep / 4 : CLEANUP_MAX_MS;
+}
+
 static bool start_cleanup(struct ledger_jobs *j, struct ledger *l, const char *agent, struct error *err)
 {
 	const struct cleanup_options o = {
@@ -87,6 +95,7 @@ static bool start_cleanup(struct ledger_jobs *j, struct ledger *l, const char *a
 		.node_id = l->node_id,
 		.service_key = l->has_key ? &l->service_key : NULL,
 		.user_agent = agent,
+		.interval_ms = cleanup_interval(&l->config),
 	};
 	j->cleanup = cleanup_start(&o, err);
 	return j->cleanup != NULL;

@@ -165,6 +165,11 @@ static const struct option_row state_options[] = {
 	{.name = "at", .type = OPTION_INT, .flags = OPTION_FLAG_ONLY, .value = "HEIGHT", .min = 0, .max = INT64_MAX, .doc = "After this block. Default: the last one."},
 	{.name = NULL},
 };
+static const struct option_row content_options[] = {
+	LEDGER_ROWS,
+	{.name = "keep-list", .type = OPTION_TEXT, .flags = OPTION_FLAG_ONLY, .value = "FILE", .doc = "Where the hashes go, one a line. Required."},
+	{.name = NULL},
+};
 static const struct argument_row import_args[] = {
 	{.name = "file", .required = true, .doc = "The chain file; - is standard input.", .complete = "file"},
 	{.name = NULL},
@@ -192,6 +197,10 @@ static const struct command commands[] = {
 	{.path = "state", .options = state_options, .run = ledger_command_state, .summary = "Print the state after a block, computed from the blocks",
 	 .doc = "One line an entry, {\"key\":..,\"value\":..}, in the order of the keys. Signatures are not checked again: see verify.",
 	 .example = "ledgerd state --at 1000"},
+	{.path = "content", .options = content_options, .run = ledger_command_content, .summary = "List the content that the chain needs, for t4d gc",
+	 .doc = "The hashes of live references, of what was granted and may be published yet, and of what waits to be published. The file is as old as what it says (copy it with "
+		"cp -p): t4d gc keeps what was stored later. A serving ledgerd is not disturbed.",
+	 .example = "ledgerd content --keep-list keep.txt && t4d gc --keep keep.txt"},
 	{.path = "openapi", .run = ledger_command_openapi, .summary = "Print the OpenAPI document of the HTTP interface"},
 	{.path = "api-doc", .run = ledger_command_api_doc, .summary = "Print the reference of the HTTP interface as Markdown"},
 	{.path = NULL},

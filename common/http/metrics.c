@@ -33,7 +33,7 @@ static void write_value(const struct metric *m, size_t i, struct buf *out)
 	if (m->scale == 0)
 		buf_put_int(out, v);
 	else
-		buf_printf(out, "%.9g", (double)v * m->scale);
+		buf_printf(out, "%.15g", (double)v * m->scale);
 	buf_putc(out, '\n');
 }
 

@@ -213,7 +213,7 @@ class T4:
 
     def auth(self, token=None):
         """token: None: a good one; False: none at all."""
-        return {} if token is False else {"Authorization": "Bearer " + (token or self.ledger.token())}
+        return {} if token is False else {"Authorization": "Bearer " + (token or self.ledger.token(aud=f"{self.node}/t4"))}
 
     def _about(self, answer, name, size=None):
         """Every answer about a blob says which one it is about, and one that knows it the size."""

@@ -10,7 +10,7 @@
 enum { PAGE = 1000 };
 
 DB_SQL(SQL_PUT, "INSERT INTO local_pending (seq, id, message, signature, received_at) VALUES ($1, $2, $3, $4, $5)");
-DB_SQL(SQL_DROP, "DELETE FROM local_pending WHERE seq = $1");
+DB_SQL(SQL_DROP, "DELETE FROM local_pending WHERE seq >= $1 AND seq <= $2");
 DB_SQL(SQL_PAGE, "SELECT seq, message, signature, received_at FROM local_pending WHERE seq > $1 ORDER BY seq LIMIT $2");
 
 struct mempool_db {
@@ -200,18 +200,27 @@ static bool start(struct mempool_store *s, const struct mempool_events *e, struc
 
 /* ---- The rest ---- */
 
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* A block takes what came in a row, so a few ranges say it all. */
 static enum db_status remove_in(struct mempool_store *s, struct db_conn *c, const struct mempool_handle *handles, size_t count, struct error *err)
 {
 	(void)s;
-	struct db_value *v = xcalloc(count, sizeof *v);
-	struct db_args *args = xcalloc(count, sizeof *args);
-	for (size_t i = 0; i < count; i++) {
-		v[i] = DB_INT((int64_t)handles[i].major);
-		args[i] = (struct db_args){&v[i], 1};
+	uint64_t *numbers = xcalloc(count, sizeof *numbers);
+	for (size_t i = 0; i < count; i++)
+		numbers[i] = handles[i].major;
+	qsort(numbers, count, sizeof *numbers, by_number);
+	enum db_status st = DB_OK;
+	for (size_t first = 0, next; st == DB_OK && first < count; first = next) {
+		for (next = first + 1; next < count && numbers[next] == numbers[next - 1] + 1;)
+			next++;
+		st = db_run(c, &SQL_DROP, DB_ARGS(DB_INT((int64_t)numbers[first]), DB_INT((int64_t)numbers[next - 1])), NULL, err);
 	}
-	enum db_status st = db_run_many(c, &SQL_DROP, args, count, NULL, NULL, err);
-	free(args);
-	free(v);
+	free(numbers);
 	return st;
 }
 

@@ -36,8 +36,8 @@ struct http_reply *api_unknown_session(struct http_request *r);
 struct str api_time(struct http_request *r, int64_t ms);
 /* The refusal of a session in a state that does not allow it: its `status` is told. */
 struct http_reply *api_refuse_state(struct http_request *r, const struct error *err, enum session_status status);
-/* The refusal of whoever came second: 409 wrong_state, or that it has expired meanwhile (api_phone.c). */
-struct http_reply *api_refuse_lost(struct http_request *r, const struct session_row *s, int64_t now);
+/* The refusal of whoever changed nothing: 409 wrong_state when another was quicker since this request began, else that the session has ended (api_phone.c). */
+struct http_reply *api_refuse_late(struct http_request *r, const struct session_row *s, int64_t begun, int64_t now);
 /* Hands a job to the writer; its `done` answers. */
 struct http_reply *api_submit(struct http_request *r, struct db_job *job);
 

@@ -25,6 +25,7 @@ struct approve_job {
 	int64_t picked; /* match code; -1: none */
 	struct str role;
 	char token[SECRET_TEXT_MAX];
+	int64_t begun;
 	/* What the transaction found; set anew when it runs again. */
 	int64_t now;
 	bool won;
@@ -132,7 +133,7 @@ static void approve_done(struct db_job *job, enum db_status status, const struct
 			j->row.ended_at = j->now;
 			notify_session(j->id, &j->row);
 		}
-		reply = status != DB_OK ? http_reply_error(r, err) : j->refused ? http_reply_error(r, &j->refusal) : api_refuse_lost(r, &j->current, j->now);
+		reply = status != DB_OK ? http_reply_error(r, err) : j->refused ? http_reply_error(r, &j->refusal) : api_refuse_late(r, &j->current, j->begun, j->now);
 	}
 	explicit_bzero(j->token, sizeof(j->token));
 	http_finish(r, reply);
@@ -206,6 +207,7 @@ struct http_reply *api_session_approve(struct http_request *r)
 	j->job = (struct db_job){.run = run_approve, .done = approve_done};
 	j->id = id;
 	j->request = r;
+	j->begun = now;
 	j->picked = body.match_code == JSON_INT_ABSENT ? -1 : body.match_code;
 	ed25519_public_to_text(&j->claim.key, key);
 	j->key = arena_copy(arena, str_from(key));

@@ -13,7 +13,7 @@ struct phone_job {
 	struct identity *id;
 	struct http_request *request;
 	enum phone_change change;
-	int64_t now;
+	int64_t begun, now; /* when the request came; when it was carried out */
 	bool won, found;        /* found: there is such a session (when not won) */
 	struct session_row row; /* as it is afterwards */
 	struct str session_id, reason;
@@ -67,14 +67,6 @@ static struct http_reply *scanned(struct phone_job *j)
 	return http_reply_json(r, 200, &identity_scanned_message, &a);
 }
 
-/* Nothing was changed: the session is over, or another phone has it. */
-static struct http_reply *refuse_late(struct http_request *r, const struct session_row *s, int64_t now)
-{
-	struct error err;
-	const struct approve_session judged = {.status = session_status_at(s->status, s->expires_at, now)};
-	return approve_session_open(&judged, &err) ? api_refuse_lost(r, s, now) : api_refuse_state(r, &err, judged.status);
-}
-
 static void change_done(struct db_job *job, enum db_status status, const struct error *err)
 {
 	struct phone_job *j = (struct phone_job *)job;
@@ -85,7 +77,7 @@ static void change_done(struct db_job *job, enum db_status status, const struct 
 		return;
 	}
 	if (!j->won) {
-		http_finish(r, j->found ? refuse_late(r, &j->row, j->now) : api_unknown_session(r));
+		http_finish(r, j->found ? api_refuse_late(r, &j->row, j->begun, j->now) : api_unknown_session(r));
 		return;
 	}
 	notify_session(j->id, &j->row);
@@ -95,14 +87,16 @@ static void change_done(struct db_job *job, enum db_status status, const struct 
 	http_finish(r, j->change == PHONE_SCAN ? scanned(j) : http_reply_json(r, 200, &identity_done_message, &done));
 }
 
-struct http_reply *api_refuse_lost(struct http_request *r, const struct session_row *s, int64_t now)
+struct http_reply *api_refuse_late(struct http_request *r, const struct session_row *s, int64_t begun, int64_t now)
 {
 	struct error err;
 	enum session_status status = session_status_at(s->status, s->expires_at, now);
-	if (status == SESSION_EXPIRED)
-		error_set(&err, ERR_SESSION_EXPIRED, "this login has expired");
-	else
+	const struct approve_session judged = {.status = status};
+	bool raced = session_status_open(status) || (status != SESSION_EXPIRED && s->ended_at >= begun);
+	if (raced)
 		error_set(&err, ERR_WRONG_STATE, "another phone was first: this login is %s already", session_status_text(status));
+	else if (approve_session_open(&judged, &err))
+		fatal("a session that is over is taken for an open one");
 	return api_refuse_state(r, &err, status);
 }
 
@@ -121,6 +115,7 @@ static struct http_reply *change(struct http_request *r, enum phone_change what)
 	j->id = id;
 	j->request = r;
 	j->change = what;
+	j->begun = clock_wall_ms();
 	j->session_id = session_id;
 	j->reason = body.reason;
 	return api_submit(r, &j->job);

@@ -201,6 +201,17 @@ def test_two_phones_at_once(identity, rows):
         assert rows(identity, f"SELECT username FROM first_keys WHERE username LIKE 'two_-{login.id}'") == [(won[0].username[1:],)]
 
 
+def test_whoever_loses_a_race_is_told_so(identity):
+    """Of many at once, one after the other is too late; at least one of them had begun before the winner was through."""
+    codes = set()
+    for _ in range(40):
+        login = identity.login()
+        codes |= {a.code for a in at_once([login.reject] * 4) if a.status != 200}
+        if "wrong_state" in codes:
+            break
+    assert "wrong_state" in codes and codes <= {"wrong_state", "session_not_open"}
+
+
 def test_yes_and_no_at_once(identity):
     outcomes = set()
     for _ in range(15):
@@ -210,8 +221,20 @@ def test_yes_and_no_at_once(identity):
         assert sorted((yes.status == 200, no.status == 200)) == [False, True], (yes, no)
         assert login.status == ("approved" if yes.status == 200 else "rejected")
         assert scan.status in (200, 409, 400)
+        # Whoever lost came at the same time, and is told so; whoever comes afterwards is told that it is over.
+        for lost in (yes, no):
+            assert lost.status == 200 or (lost.status, lost.code) in ((409, "wrong_state"), (400, "session_not_open")), lost
+        login.reject().refused(400, "session_not_open")
+        identity.post(login.path + "/approve", body).refused(400, "session_not_open")
         outcomes.add(login.status)
     assert outcomes <= {"approved", "rejected"}
+
+
+def test_bodies_that_are_none(waiting):
+    path = waiting.session.path + "/approve"
+    for body in (b"", b"{", b"[]", b"\xff", b"null", b'{"userId":"\x00"}'):
+        waiting.post(path, body).refused(400, "malformed_json")
+    waiting.post(path, b'{"userId":"a","userId":"b"}').refused(400, "duplicate_key")
 
 
 def test_bodies_in_pieces_and_too_large(waiting):

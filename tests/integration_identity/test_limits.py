@@ -131,3 +131,11 @@ def test_the_browser_goes_on(open_to_app):
     open_to_app.verify(login.token).refused(401, "token_invalid")
     open_to_app.get("/auth/session/verify", headers=bearer(login.token)).refused(401, "token_invalid")
     assert open_to_app.post("/logout").status == 200
+
+
+def test_what_every_service_answers(identity):
+    answer = identity.get("/openapi.json")
+    assert answer.expect(200)["info"]["title"] and identity.get("/openapi.json", headers={"If-None-Match": answer.header("ETag")}).status == 304
+    assert identity.get("/health").expect(200)["publicUrl"] == identity.public_url
+    assert identity.get("/info").expect(200)["configuration"]["keyBinding"] == "tofu"
+    assert identity.get("/ready").status == 200 and identity.metric("tana_identity_sessions_created_total") == 0

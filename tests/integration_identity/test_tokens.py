@@ -25,6 +25,9 @@ def test_without_a_token(identity, headers):
 def test_tokens_that_never_were(identity, token):
     token = token.encode("utf-8").decode("latin-1")
     assert identity.verify(token).refused(401, "token_invalid")["valid"] is False
+    for path in ("/auth/sessions", "/users/x/events"):
+        identity.get(path, headers=bearer(token)).refused(401, "token_invalid")
+    identity.post("/auth/session/revoke", headers=bearer(token)).refused(401, "token_invalid")
 
 
 def test_one_login_ends(identity):
@@ -95,6 +98,16 @@ def test_ones_own_logins(identity):
         identity.logged_in(alice)
         eventually(lambda: len(stream.events) == 2, what="two logins of alice")
         assert login.id not in repr(stream.events) and login.token not in repr(stream.events)
+
+
+def test_streams_of_a_user(identity):
+    phone = Phone()
+    _, token = identity.logged_in(phone)
+    path, asked = f"/users/{phone.user_id}/events", {**bearer(token), "Accept": "text/event-stream"}
+    streams = [Stream(identity.address, path, asked).start() for _ in range(4)]
+    identity.get(path, headers=asked).refused(429, "too_many_streams")
+    for s in streams:
+        s.close()
 
 
 def test_a_streams_own_answer_may_be_the_list(identity):

@@ -150,14 +150,16 @@ class Login:
 
     def stream(self, secret=True, query="", identity=None, cookie=False):
         headers = {POLL: self.secret} if secret and not cookie else {"Cookie": f"other=1; tana_poll={self.secret}"} if cookie else {}
-        return Stream((identity or self.identity).address, self.path + "/events" + query, headers)
+        stream = Stream((identity or self.identity).address, self.path + "/events" + query, headers)
+        self.identity.seen.append(("GET", "/auth/session/{id}/events", stream.status, None))
+        return stream
 
 
 class Stream(EventStream):
     """A session's events: their type is in their data."""
 
     def __init__(self, address, path, headers=None):
-        super().__init__(address, path, headers=headers)
+        super().__init__(address, path, headers={k: v for k, v in (headers or {}).items() if k != "Accept"})
 
     def types(self):
         return [e.data["type"] for e in list(self.events)]
@@ -240,5 +242,5 @@ class Identity:
         return self.client.post(path, body, **kw)
 
     def metric(self, name):
-        text = self.client.get("/metrics", check=False).body.decode()
+        text = self.client.get("/metrics").body.decode()
         return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name + " "))

@@ -4,9 +4,14 @@
 #include "base/clock.h"
 #include "mesh_details.h"
 #include "mesh_feed.h"
+#include "mesh_quota.h"
 
 struct http_reply *api_refuse(struct http_request *r, const struct error *err)
 {
+	if (err->code == ERR_RATE_LIMITED) {
+		int64_t left_ms = QUOTA_DAY_MS - clock_wall_ms() % QUOTA_DAY_MS;
+		return http_reply_header(http_reply_error(r, err), "Retry-After", arena_printf(http_arena(r), "%" PRId64, left_ms / 1000 + 1).p);
+	}
 	if (err->code != ERR_TIMESTAMP_OUT_OF_RANGE)
 		return http_reply_error(r, err);
 	return http_reply_error_extra(r, err, arena_printf(http_arena(r), ",\"serverTime\":%" PRId64, clock_wall_ms()));

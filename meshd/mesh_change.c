@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "mesh_feed.h"
 #include "mesh_log.h"
+#include "mesh_quota.h"
 #include "mesh_store.h"
 
 /* Event ids are taken under a lock on one row, so they are given in the order of the commits: who has seen id n has seen all before it. */
@@ -87,6 +88,15 @@ static enum db_status run(struct db_job *job, struct db_conn *c, struct error *e
 	if (j->coordinator_signs)
 		sign_as_coordinator(j, &change);
 
+	bool allowed = true;
+	struct error why;
+	st = quota_check(c, &change, j->time, &allowed, &why, err);
+	if (st != DB_OK)
+		return st;
+	if (!allowed) {
+		j->verdict = (struct verdict){.kind = VERDICT_REFUSED, .err = why};
+		return DB_OK;
+	}
 	mesh_apply(&sql.state, &change, &j->verdict);
 	switch (j->verdict.kind) {
 	case VERDICT_FAILED:
@@ -111,6 +121,8 @@ static enum db_status run(struct db_job *job, struct db_conn *c, struct error *e
 		.details = change.details,
 	};
 	st = log_append(c, &entry, err);
+	if (st == DB_OK)
+		st = quota_count(c, &change, j->time, err);
 	return st == DB_OK ? record_verdict(c, j, err) : st;
 }
 

@@ -112,5 +112,12 @@ const struct db_migration mesh_migrations[] = {
 		.name = "0002 changes of keys",
 		.sql = "CREATE INDEX audit_log_of_keys ON audit_log (idx) WHERE outcome = 'ok';",
 	},
+	{
+		.name = "0003 what nodes add to the log in a day",
+		.sql = "CREATE TABLE local_added ("
+		       " node_id TEXT PRIMARY KEY,"
+		       " day BIGINT NOT NULL,"
+		       " bytes BIGINT NOT NULL);",
+	},
 };
 const size_t mesh_migration_count = ARRAY_LEN(mesh_migrations);

@@ -21,6 +21,7 @@ DB_SQL(SQL_LIVENESS_INSERT, "INSERT INTO local_liveness (node_id, seen_at, heart
 DB_SQL(SQL_LIVENESS_SEEN, "UPDATE local_liveness SET seen_at = $1 WHERE node_id = $2");
 DB_SQL(SQL_LIVENESS_IP, "UPDATE local_liveness SET ip = NULL WHERE node_id = $1");
 DB_SQL(SQL_LIVENESS_DELETE, "DELETE FROM local_liveness WHERE node_id = $1");
+DB_SQL(SQL_ADDED_DELETE, "DELETE FROM local_added WHERE node_id = $1");
 DB_SQL(SQL_HISTORY_DELETE, "DELETE FROM local_heartbeats WHERE node_id = $1");
 DB_SQL(SQL_SOVEREIGN, "SELECT " SOVEREIGN_COLUMNS " FROM sovereigns WHERE public_key = $1");
 DB_SQL(SQL_SOVEREIGN_PUT,
@@ -269,7 +270,7 @@ static bool put_node(struct mesh_state *s, const struct node_row *before, const 
 static bool delete_node(struct mesh_state *s, const struct node_row *n)
 {
 	return run(s, &SQL_NODE_DELETE, DB_ARGS(DB_TEXT(n->id))) && run(s, &SQL_LIVENESS_DELETE, DB_ARGS(DB_TEXT(n->id))) &&
-	       run(s, &SQL_HISTORY_DELETE, DB_ARGS(DB_TEXT(n->id)));
+	       run(s, &SQL_HISTORY_DELETE, DB_ARGS(DB_TEXT(n->id))) && run(s, &SQL_ADDED_DELETE, DB_ARGS(DB_TEXT(n->id)));
 }
 
 static bool put_sovereign(struct mesh_state *s, const struct sovereign_row *r)

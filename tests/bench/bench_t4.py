@@ -363,6 +363,15 @@ def show(rows):
         print(f"{r['name']:{width}}  {value:>10} {r['unit']:4} {spread:>21}  {goal}".rstrip())
 
 
+def report(bench, load):
+    if bench.o.json:
+        print(json.dumps({"processors": os.cpu_count(), "load": load, "rows": bench.rows}), flush=True)
+        return
+    print(f"t4d beside {', '.join(s.name for s in bench.servers[1:])}; {os.cpu_count()} processors, load {load:.1f} at the end")
+    show(bench.rows)
+    sys.stdout.flush()
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     p.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"))
@@ -378,15 +387,11 @@ def main():
     bench = Bench(o, directory)
     try:
         bench.run()
+        report(bench, os.getloadavg()[0])
     finally:
         bench.close()
+        say("removing the stores")
         shutil.rmtree(directory, ignore_errors=True)
-    load = os.getloadavg()[0]
-    if o.json:
-        print(json.dumps({"processors": os.cpu_count(), "load": load, "rows": bench.rows}))
-        return
-    print(f"t4d beside {', '.join(s.name for s in bench.servers[1:])}; {os.cpu_count()} processors, load {load:.1f} at the end")
-    show(bench.rows)
 
 
 if __name__ == "__main__":

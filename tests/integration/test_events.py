@@ -134,7 +134,7 @@ def test_a_slow_reader_is_dropped_and_the_others_go_on(mesh):
     slow = EventStream(mesh.daemon.address, receive_buffer=16384)
     try:
         with mesh.events() as fast:
-            node = mesh.pending("a")
+            node = mesh.active("a")
             begun = time.monotonic()
             n = 0
             while time.monotonic() - begun < 3 and n < 1500:

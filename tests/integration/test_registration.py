@@ -10,6 +10,7 @@ import pytest
 from tana_testing import oracle
 from tana_testing.each import each
 from tana_testing.mesh import DROP, Node, now
+from tana_testing.shim import Faults
 
 MINUTE = 60_000
 
@@ -378,4 +379,29 @@ def test_many_nodes_register_at_once(mesh):
         assert sorted(x.status for x in answers[i : i + 2]) == [201, 409], answers[i : i + 2]
         assert sorted(x.status for x in answers[i + 2 : i + 4]) == [201, 409], answers[i + 2 : i + 4]
     assert len(mesh.nodes()) == 40
+    mesh.verify()
+
+
+def test_what_a_node_adds_to_the_log_in_a_day_is_bounded(mesh_factory, tmp_path):
+    faults = Faults(tmp_path)
+    mesh = mesh_factory(env=faults.env)
+    greedy, other = mesh.pending("greedy"), mesh.pending("other")
+    extra = {"padding": "x" * 50_000}
+    answers = [mesh.register(greedy, before=extra) for _ in range(8)]
+    statuses = [a.status for a in answers]
+    good = statuses.count(200)
+    assert statuses == [200] * good + [429] * (8 - good) and 4 <= good < 7, statuses
+    answers[-1].refused(429, "rate_limited")
+    assert 1 <= int(answers[-1].header("Retry-After")) <= 86_401
+    assert len(mesh.audit()) == 3 + good
+    for _ in range(8):  # what others send in its name costs a node nothing
+        mesh.register(other, before=extra, key=oracle.Key()).refused(401, "bad_signature")
+    mesh.register(other, before=extra).expect(200)
+    mesh.decide("approve", other).expect(200)
+    for _ in range(8):
+        mesh.register(other, before=extra).expect(200)
+    faults.set_clock(86_400_000)
+    later = now() + 86_400_000
+    mesh.register(other, before=extra, timestamp=later).expect(200)
+    mesh.kill_and_restart()
     mesh.verify()

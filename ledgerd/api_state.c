@@ -78,7 +78,7 @@ static bool read_currency(struct str code, struct str value, struct arena *arena
 
 struct http_reply *api_currencies(struct http_request *r)
 {
-	struct ledger_currencies all;
+	struct ledger_currencies all = {{NULL, 0}};
 	struct http_reply *reply;
 	return read_whole(r, "currency:", sizeof(struct genesis_currency), read_currency, &all.currencies, &reply)
 		       ? http_reply_json(r, 200, &ledger_currencies_message, &all)
@@ -95,7 +95,7 @@ static bool read_supply(struct str code, struct str value, struct arena *arena, 
 
 struct http_reply *api_supply(struct http_request *r)
 {
-	struct ledger_supplies all;
+	struct ledger_supplies all = {{NULL, 0}};
 	struct http_reply *reply;
 	return read_whole(r, "supply:", sizeof(struct ledger_supply), read_supply, &all.supply, &reply)
 		       ? http_reply_json(r, 200, &ledger_supplies_message, &all)
@@ -116,7 +116,7 @@ static bool read_validator(struct str id, struct str value, struct arena *arena,
 
 struct http_reply *api_validators(struct http_request *r)
 {
-	struct ledger_validators all;
+	struct ledger_validators all = {{NULL, 0}};
 	struct http_reply *reply;
 	return read_whole(r, "validator:", sizeof(struct ledger_validator), read_validator, &all.validators, &reply)
 		       ? http_reply_json(r, 200, &ledger_validators_message, &all)

@@ -227,7 +227,7 @@ static bool requests(struct http_request *r, struct str name, struct json_list *
 
 struct http_reply *api_deposits(struct http_request *r)
 {
-	struct ledger_deposits list;
+	struct ledger_deposits list = {.next_cursor = STR_NONE};
 	struct http_reply *reply;
 	return requests(r, STR_LIT("pending:deposit"), &list.deposits, &list.next_cursor, &reply) ? http_reply_json(r, 200, &ledger_deposits_message, &list)
 												   : reply;
@@ -235,7 +235,7 @@ struct http_reply *api_deposits(struct http_request *r)
 
 struct http_reply *api_withdraws(struct http_request *r)
 {
-	struct ledger_withdraws list;
+	struct ledger_withdraws list = {.next_cursor = STR_NONE};
 	struct http_reply *reply;
 	return requests(r, STR_LIT("pending:withdraw"), &list.withdraws, &list.next_cursor, &reply)
 		       ? http_reply_json(r, 200, &ledger_withdraws_message, &list)

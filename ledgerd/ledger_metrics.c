@@ -47,16 +47,18 @@ static const struct metric state_audit_metric = {.name = "tana_ledger_state_audi
 						 .values = value_state_audit};
 
 #define LISTED(name, type, factor, text) &name##_metric,
-static const struct metric *const own[] = {LEDGER_METRICS(LISTED) & state_audit_metric};
+static const struct metric *const own[] = {LEDGER_METRICS(LISTED) &state_audit_metric};
 
 const struct metric *const *ledger_metrics(struct arena *arena)
 {
-	size_t theirs = 0;
+	size_t n = 0, theirs = 0;
 	while (ledger_jobs_metric_list[theirs])
 		theirs++;
-	const struct metric **all = arena_zalloc(arena, ARRAY_LEN(own) + theirs + 1, sizeof *all);
-	memcpy(all, own, sizeof own);
-	memcpy(all + ARRAY_LEN(own), ledger_jobs_metric_list, theirs * sizeof *all);
+	const struct metric **all = arena_zalloc(arena, ARRAY_LEN(own) + theirs + 1, sizeof(const struct metric *));
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		all[n++] = own[i];
+	for (size_t i = 0; i < theirs; i++)
+		all[n++] = ledger_jobs_metric_list[i];
 	return all;
 }
 

@@ -87,7 +87,7 @@ static struct str account_of(const struct half *h, size_t i)
 /* Nothing, written with as many digits as `like`. */
 static struct str zero_like(struct arena *arena, struct str like)
 {
-	const char *point = memchr(like.p, '.', like.n);
+	const char *point = str_present(like) ? memchr(like.p, '.', like.n) : NULL;
 	if (!point)
 		return STR_LIT("0");
 	struct str zero = arena_printf(arena, "0%.*s", (int)(like.n - (size_t)(point - like.p)), point);

@@ -1,6 +1,6 @@
 /*
  * What the store's files share: blob_store.c (opening, directories, free space), blob_read.c (checking, quarantine), blob_put.c (writing),
- * blob_sync.c (durability), blob_list.c (walking). The store's own; others see blob_store.h.
+ * blob_sync.c (durability), blob_verity.c (sealing), blob_list.c (walking). The store's own; others see blob_store.h.
  *
  * Locks. A shard's `lock` is held while a name in it appears or goes and its counters follow, never during an fsync or a hash. Nothing
  * else is locked inside it, nor inside its `sync_lock`.
@@ -40,6 +40,7 @@ struct blob_store {
 	bool syncfs_tells; /* of every failure to write since it was last called */
 	_Atomic int syncfs_failure;      /* errno of one that failed, ever; 0: none */
 	_Atomic int64_t apart_until_ms;  /* monotonic: until then syncfs is busy with what others write */
+	_Atomic bool verity; /* files can be sealed here */
 	bool exact_times; /* every change of a file that was looked at shows in its ctime */
 	struct shard shards[BLOB_SHARDS];
 	struct identity_set *verified;
@@ -78,6 +79,11 @@ static inline void store_count(_Atomic int64_t *counter, int64_t n)
 }
 /* A name appeared (sign 1) or went (-1); the shard's lock is held. */
 void shard_changed(struct shard *d, int sign, uint64_t size);
+
+/* blob_verity.c */
+bool verity_probe(const struct blob_store *s);
+/* Seals the file that is open for reading, where that can be done; otherwise nothing happens. */
+void verity_seal(struct blob_store *s, int fd);
 
 /* blob_read.c */
 /* Remembers an open file that is known to match, if its times can be relied on. */

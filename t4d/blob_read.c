@@ -259,6 +259,7 @@ bool blob_verify(struct blob_store *s, const struct hash *h, blob_pace_fn *pace,
 	int fd;
 	if (!open_file(s, h, O_DIRECT, &fd, &id, err))
 		return false;
+	verity_seal(s, fd);
 	struct reading how = {.n = disk_piece(id.size), .pace = pace, .ctx = ctx};
 	invariant(posix_memalign(&how.room, DISK_ALIGN, how.n) == 0);
 	bool ok = check_file(s, h, fd, &id, &how, err);

@@ -190,13 +190,14 @@ static void probe(struct blob_store *s)
 	if (fd < 0)
 		fd = openat(s->tmp_fd, probe_name, O_CREAT | O_RDWR | O_CLOEXEC, BLOB_MODE);
 	s->syncfs_tells = probe_syncfs(s);
+	atomic_store(&s->verity, verity_probe(s));
 	s->exact_times = fd >= 0 && probe_times(fd);
 	if (fd >= 0)
 		(void)close(fd);
 	if (!s->nameless)
 		(void)unlinkat(s->tmp_fd, probe_name, 0);
 	log_debug("the file system was probed", LOG_I("nameless_files", s->nameless), LOG_I("exact_times", s->exact_times),
-		  LOG_I("syncfs", s->syncfs_tells));
+		  LOG_I("syncfs", s->syncfs_tells), LOG_I("fs_verity", blob_store_seals(s)));
 }
 
 /* ---- life ---- */

@@ -53,6 +53,9 @@ void blob_store_close(struct blob_store *s);
 /* False, with ERR_READ_ONLY and the reason, after a failed fsync. */
 MUST_CHECK bool blob_store_writable(struct blob_store *s, struct error *err);
 
+/* Whether the scrubber seals what it checks with fs-verity. */
+bool blob_store_seals(const struct blob_store *s);
+
 /* Is there a file under this hash (not hashed, only looked at)? size may be NULL. */
 bool blob_exists(struct blob_store *s, const struct hash *h, uint64_t *size);
 

@@ -57,9 +57,10 @@ static void write_info(void *ctx, struct buf *out)
 		buf_puts(out, "null");
 	buf_puts(out, ",\"configuration\":{\"dir\":");
 	buf_put_json_string(out, str_from(c->store.dir));
-	buf_printf(out, ",\"verifyReads\":\"%s\",\"maxObjectSize\":%llu,\"minFreeSpace\":%llu,\"scrubRate\":%lld,\"maxUploads\":%lld}",
+	buf_printf(out, ",\"verifyReads\":\"%s\",\"maxObjectSize\":%llu,\"minFreeSpace\":%llu,\"scrubRate\":%lld,\"maxUploads\":%lld},\"fsVerity\":%s",
 		   c->store.verify == VERIFY_ALWAYS ? "always" : "once", (unsigned long long)c->store.max_object_size,
-		   (unsigned long long)c->store.min_free_space, (long long)c->scrub_rate, (long long)c->uploads_max);
+		   (unsigned long long)c->store.min_free_space, (long long)c->scrub_rate, (long long)c->uploads_max,
+		   blob_store_seals(t->store) ? "true" : "false");
 }
 
 static bool t4_start(void *state, const struct invocation *in, struct http_options *http, struct error *err)

@@ -9,6 +9,7 @@ import time
 import pytest
 from tana_testing.client import eventually
 from tana_testing.daemon import PATIENCE
+from tana_testing.shim import Faults
 from tana_testing.prometheus import parse
 from tana_testing.t4 import blob, sha
 
@@ -190,6 +191,26 @@ def test_the_scrubber_finds_it(t4_factory):
     assert found["scrub"]["finishedAt"] >= found["scrub"]["startedAt"] - 60_000
     t4.sound(*(n for n in names if n != bad))
     assert t4.log_says(f"quarantine.*{bad}|{bad}.*quarantine")
+
+
+def test_the_scrubber_seals_what_it_checks(t4_factory, tmp_path):
+    """fs-verity is probed for; the machine's own kernel may have none, so here it is told that there is one."""
+    faults = Faults(tmp_path)
+    faults.with_verity()
+    t4 = t4_factory("--scrub-rate", "1G", env=faults.env)
+    assert t4.client.get("/info").expect(200)["fsVerity"] is True and faults.sealed() == 1
+    names = [t4.store(blob(1000 + i)) for i in range(5)]
+    eventually(lambda: faults.sealed() >= 6, what="all are sealed")
+    t4.sound(*names)
+
+
+def test_where_nothing_can_be_sealed(t4_factory, tmp_path):
+    t4 = t4_factory("--scrub-rate", "1G", env=Faults(tmp_path).env)
+    assert t4.client.get("/info").expect(200)["fsVerity"] in (True, False)
+    names = [t4.store(blob(1000 + i)) for i in range(5)]
+    eventually(lambda: t4.stats()["scrub"]["rounds"] >= 1)
+    t4.sound(*names)
+    assert not t4.log_says("not sealed")
 
 
 def test_a_check_keeps_to_its_rate(t4):

@@ -41,6 +41,7 @@ struct steps {
 	_Atomic int64_t hits;
 	_Atomic int64_t no_tmpfile;   /* not 0: files without a name (O_TMPFILE) are not supported here; not counted as a step */
 	_Atomic int64_t unknown_kind; /* not 0: fstatfs names no kind of file system that is known */
+	_Atomic int64_t verity;       /* > 0: files can be sealed, as far as is told; counts how many were, from 1 */
 	char kinds[STEP_KINDS];       /* o: open that creates, w: write, s: fsync, t: truncate, l: link, r: rename, u: unlink */
 };
 

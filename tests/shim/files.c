@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fsverity.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -188,10 +190,35 @@ int syncfs(int fd)
 	return rc;
 }
 
+/* As where fs-verity is there: a file is sealed once. Other requests pass. */
+int ioctl(int fd, unsigned long request, ...)
+{
+	NEXT(ioctl);
+	va_list args;
+	va_start(args, request);
+	void *arg = va_arg(args, void *);
+	va_end(args);
+	struct fault_control *c = fault_control();
+	if (request != FS_IOC_ENABLE_VERITY || !c || atomic_load(&c->steps.verity) == 0)
+		return next(fd, request, arg);
+	atomic_fetch_add(&c->steps.verity, 1);
+	return 0;
+}
+
 /* As on a file system of a kind that nothing is known of. */
 int fstatfs(int fd, struct statfs *out)
 {
 	NEXT(fstatfs);
+	struct fault_control *c = fault_control();
+	int rc = next(fd, out);
+	if (rc == 0 && c && atomic_load(&c->steps.unknown_kind))
+		out->f_type = 0;
+	return rc;
+}
+
+int fstatfs64(int fd, struct statfs64 *out)
+{
+	NEXT(fstatfs64);
 	struct fault_control *c = fault_control();
 	int rc = next(fd, out);
 	if (rc == 0 && c && atomic_load(&c->steps.unknown_kind))
@@ -330,6 +357,22 @@ int open64(const char *path, int flags, ...)
 int openat(int dir, const char *name, int flags, ...)
 {
 	NEXT(openat);
+	char path[PATH_MAX];
+	va_list args;
+	va_start(args, flags);
+	mode_t mode = mode_of(flags, args);
+	va_end(args);
+	int action = fault_control() && path_at(dir, name, path) ? open_verdict(path, flags) : 0;
+	if (failed(action))
+		return -1;
+	int fd = next(dir, name, flags, mode);
+	end_step(action);
+	return fd;
+}
+
+int openat64(int dir, const char *name, int flags, ...)
+{
+	NEXT(openat64);
 	char path[PATH_MAX];
 	va_list args;
 	va_start(args, flags);

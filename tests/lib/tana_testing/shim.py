@@ -13,7 +13,7 @@ from .daemon import BUILD, ROOT
 WRITE, SYNC, GROW, OPEN = range(4)
 _PATH_AT = 8 + 4 * 32
 _STEPS_AT = _PATH_AT + 512
-_KINDS_AT = _STEPS_AT + 10 * 8
+_KINDS_AT = _STEPS_AT + 11 * 8
 _SIZE = _KINDS_AT + 1024
 #: Actions at a step beside an errno.
 KILL, TEAR, SHORT = -1, -2, -3
@@ -86,6 +86,14 @@ class Faults:
     def unknown_file_system(self):
         """As on one whose kind says nothing about what it can do."""
         self._put(_STEPS_AT + 72, 1)
+
+    def with_verity(self):
+        """As where files can be sealed."""
+        self._put(_STEPS_AT + 80, 1)
+
+    def sealed(self):
+        """How many were; a start's probe is one."""
+        return self._get(_STEPS_AT + 80) - 1
 
     def full_disk(self):
         for op in (WRITE, GROW, OPEN):

@@ -62,6 +62,7 @@ static bool currency_decimals(struct step *s, struct str code, unsigned *decimal
 static bool read_amount(struct step *s, unsigned *decimals, int64_t *amount)
 {
 	struct str text = tx_text(s->t, TXF_AMOUNT), code = tx_text(s->t, TXF_CURRENCY_CODE);
+	*decimals = 0;
 	if (!currency_decimals(s, code, decimals))
 		return false;
 	switch (money_parse(text, *decimals, amount)) {
@@ -85,7 +86,7 @@ static bool recipient(struct step *s, struct str to)
 bool apply_transfer(struct step *s)
 {
 	struct str to = tx_text(s->t, TXF_TO), code = tx_text(s->t, TXF_CURRENCY_CODE);
-	unsigned decimals;
+	unsigned decimals = 0;
 	int64_t amount;
 	struct pot source, target;
 	if (!recipient(s, to))
@@ -154,7 +155,7 @@ static bool open_request(struct step *s, const char *type, unsigned decimals, in
 
 bool apply_deposit(struct step *s)
 {
-	unsigned decimals;
+	unsigned decimals = 0;
 	int64_t amount;
 	return read_amount(s, &decimals, &amount) && open_request(s, "deposit", decimals, amount);
 }
@@ -162,7 +163,7 @@ bool apply_deposit(struct step *s)
 bool apply_withdraw(struct step *s)
 {
 	struct str from = tx_from(s->t), code = tx_text(s->t, TXF_CURRENCY_CODE);
-	unsigned decimals;
+	unsigned decimals = 0;
 	int64_t amount;
 	struct pot balance, held;
 	if (!read_amount(s, &decimals, &amount) || !pot_read(s, &balance, decimals, "balance", from, code, STR_NONE) ||
@@ -196,10 +197,10 @@ static bool read_request(struct step *s, const char *kind, struct request_record
 
 bool apply_confirmation(struct step *s, const char *kind)
 {
-	struct request_record r;
-	struct str owner, code, text, id = tx_text(s->t, TXF_REQUEST_ID);
+	struct request_record r = {.amount = STR_NONE, .currency = STR_NONE, .from = STR_NONE, .reference = STR_NONE};
+	struct str owner = STR_NONE, code = STR_NONE, text = STR_NONE, id = tx_text(s->t, TXF_REQUEST_ID);
 	bool deposit = strcmp(kind, "deposit") == 0, confirm = str_is(tx_text(s->t, TXF_DECISION), "confirm");
-	unsigned decimals;
+	unsigned decimals = 0;
 	int64_t amount;
 	struct pot balance, held, supply;
 	if (!read_request(s, kind, &r))
@@ -235,7 +236,7 @@ bool apply_confirmation(struct step *s, const char *kind)
 bool apply_adjustment(struct step *s)
 {
 	struct str to = tx_text(s->t, TXF_TO), code = tx_text(s->t, TXF_CURRENCY_CODE);
-	unsigned decimals;
+	unsigned decimals = 0;
 	int64_t amount;
 	struct pot balance, supply;
 	if (!recipient(s, to) || !read_amount(s, &decimals, &amount) || !pot_read(s, &balance, decimals, "balance", to, code, STR_NONE) ||
@@ -249,7 +250,7 @@ bool apply_adjustment(struct step *s)
 static bool move_stake(struct step *s, int64_t sign)
 {
 	struct str from = tx_from(s->t), code = tx_text(s->t, TXF_CURRENCY_CODE);
-	unsigned decimals;
+	unsigned decimals = 0;
 	int64_t amount;
 	struct pot balance, stake;
 	if (!read_amount(s, &decimals, &amount) || !pot_read(s, &balance, decimals, "balance", from, code, STR_NONE) ||

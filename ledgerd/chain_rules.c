@@ -70,7 +70,7 @@ static bool in_time(struct step *s)
 
 static bool check_head(struct step *s, const struct ed25519_signature *signature, int64_t ahead, struct user_record *signer, struct chain_key *nonce)
 {
-	struct str key;
+	struct str key = STR_NONE;
 	if (!str_equal(tx_text(s->t, TXF_CHAIN_ID), s->rules->chain_id))
 		return step_refuse(s, ERR_BAD_CHAIN, "this chain is %.*s", STR_ARG(s->rules->chain_id));
 	return find_signer(s, signer, &key) && signed_by(s, key, signature) && nonce_fits(s, nonce, ahead) && in_time(s);
@@ -164,7 +164,7 @@ enum chain_verdict chain_apply(const struct chain_rules *rules, struct chain_vie
 {
 	struct step s = {.rules = rules, .v = v, .t = t, .time = block_time, .err = err};
 	struct user_record signer;
-	struct chain_key nonce;
+	struct chain_key nonce = {.s = STR_NONE};
 	if (!check_head(&s, signature, 0, &signer, &nonce) || !allowed(&s, &signer) || !apply_type(&s))
 		return s.failed ? CHAIN_FAILED : CHAIN_REFUSED;
 	char text[24];

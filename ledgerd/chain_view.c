@@ -60,6 +60,6 @@ struct chain_changes chain_view_changes(const struct chain_view *v, struct arena
 	for (struct chain_entry *e = v->first; e; e = e->next)
 		if (!str_equal(e->before, e->now))
 			c.entries[c.count++] = e;
-	qsort(c.entries, c.count, sizeof *c.entries, by_key);
+	qsort(c.entries, c.count, sizeof(struct chain_entry *), by_key);
 	return c;
 }

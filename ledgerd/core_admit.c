@@ -292,12 +292,10 @@ void core_admit(struct core *c, struct admission_request *r)
 		waiting->requests = r;
 	}
 	pthread_mutex_unlock(&c->lock);
-	if (joins) {
-		arena_free(&a.arena);
+	if (joins || (!waiting && verdict == CHAIN_APPLIED)) {
+		arena_free(&a.arena); /* the answer comes when it is durable */
 	} else if (waiting) {
 		finish(&a, ADMITTED_BEFORE, NULL);
-	} else if (verdict == CHAIN_APPLIED) {
-		arena_free(&a.arena); /* the answer comes when it is durable */
 	} else if (verdict == CHAIN_FAILED || !answered_before(&a, &err)) {
 		finish(&a, ADMISSION_REFUSED, &err);
 	}

@@ -260,7 +260,7 @@ static bool prepare(struct making *m, bool empty, struct error *err)
 	gather(m);
 	size_t most = m->count + c->parked.count + 1;
 	m->refusals = xcalloc(most, sizeof *m->refusals);
-	m->waiting = xcalloc(most, sizeof *m->waiting);
+	m->waiting = xcalloc(most, sizeof(struct core_pending *));
 	m->handles = xcalloc(most, sizeof *m->handles);
 	expire_parked(m);
 	if (m->count == 0 && !empty)

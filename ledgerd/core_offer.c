@@ -72,9 +72,9 @@ static enum mempool_offer offer(void *ctx, const struct mempool_entry *e, struct
 		arena_free(&arena);
 		return OFFER_SETTLED;
 	}
-	for (bool again = true; again;) {
+	bool again = true;
+	while (again) {
 		bool known = false;
-		again = false;
 		pthread_mutex_lock(&c->lock);
 		bool met = meet(c, &t.id, e, &out);
 		uint64_t epoch = c->epoch;

@@ -201,7 +201,7 @@ static bool recorded_changes(struct audit_run *a, const struct audit_block *b, s
 		n++;
 	struct hash *leaves = arena_zalloc(&w->arena, n, sizeof *leaves);
 	struct merkle_tree_change *tree = arena_zalloc(&w->arena, n, sizeof *tree), *undo = arena_zalloc(&w->arena, n, sizeof *undo);
-	struct chain_entry *entries = arena_zalloc(&w->arena, n, sizeof *entries), **list = arena_zalloc(&w->arena, n, sizeof *list);
+	struct chain_entry *entries = arena_zalloc(&w->arena, n, sizeof *entries), **list = arena_zalloc(&w->arena, n, sizeof(struct chain_entry *));
 	n = 0;
 	(void)!canonical_enter_array(b->block.changes, &c);
 	while (canonical_next_item(&c, &item)) {
@@ -495,11 +495,11 @@ bool ledger_each_content(struct db_conn *c, audit_content_fn *each, void *ctx, s
 	arena_init(&arena);
 	while (ok && go_on && n > 0) {
 		struct db_rows *rows;
-		struct str key = STR_NONE, size;
+		struct str size;
 		ok = db_query(c, &sql, DB_ARGS(DB_TEXT(last)), &rows, err) == DB_OK;
 		for (n = 0; ok && go_on && db_next(rows); n++) {
 			int64_t bytes = -1;
-			key = db_text(rows, 0);
+			struct str key = db_text(rows, 0);
 			const char *colon = memrchr(key.p, ':', key.n);
 			struct str hash = str_of(key.p + strlen("content:"), (size_t)(colon - key.p) < strlen("content:") ? 0 : (size_t)(colon - key.p) - strlen("content:"));
 			if (!canonical_find(db_text(rows, 1), "size", &size) || !canonical_read_int(size, &bytes))

@@ -104,7 +104,7 @@ int ledger_command_export(struct invocation *in)
 	const char *path = option_text(in, "to");
 	int64_t count = 0;
 	bool ok = begin(&l, in, &err) && (path || error_set(&err, ERR_USAGE, "--to FILE is required; - is standard output"));
-	bool standard = ok && strcmp(path, "-") == 0;
+	bool standard = path && strcmp(path, "-") == 0;
 	struct db_conn *c = NULL;
 	FILE *to = NULL;
 	ok = ok && ledger_open_database(&l, NULL, &err) && (c = db_pool_reader(l.pool, &err)) != NULL && db_begin(c, DB_TXN_SNAPSHOT, &err) == DB_OK;
@@ -280,10 +280,10 @@ static int by_key(const void *a, const void *b)
 static void print_state(const struct chain_memory *memory)
 {
 	size_t n = 0, at = 0;
-	struct memory_entry **entries = xcalloc(memory->entries.count + 1, sizeof *entries), *e;
+	struct memory_entry **entries = xcalloc(memory->entries.count + 1, sizeof(struct memory_entry *)), *e;
 	while ((e = chain_memory_next(memory, &at)))
 		entries[n++] = e;
-	qsort(entries, n, sizeof *entries, by_key);
+	qsort(entries, n, sizeof(struct memory_entry *), by_key);
 	struct buf line = {0};
 	for (size_t i = 0; i < n; i++) {
 		buf_puts(&line, "{\"key\":");

@@ -212,10 +212,9 @@ enum db_status store_walk_state(struct db_conn *c, store_entry_fn *entry, void *
 		st = db_query(c, &SQL_STATE_PAGE, DB_ARGS(DB_TEXT(buf_str(&last)), DB_INT(PAGE)), &rows, err);
 		if (st != DB_OK)
 			break;
-		struct str key = STR_NONE;
 		struct buf newest = {0};
 		for (n = 0; go_on && db_next(rows); n++) {
-			key = db_text(rows, 0);
+			struct str key = db_text(rows, 0);
 			go_on = entry(ctx, key, db_text(rows, 1));
 			if (n + 1 == PAGE)
 				buf_put_str(&newest, key);

@@ -83,8 +83,7 @@ static void insert(struct state_cache *c, struct cached *e)
 
 static void make_room(struct state_cache *c)
 {
-	while (c->stats.bytes > c->bytes_max && c->stats.entries > 1) {
-		struct cached *e = c->hand;
+	for (struct cached *e = c->hand; e && c->stats.bytes > c->bytes_max && c->stats.entries > 1; e = c->hand) {
 		if (e->used) {
 			e->used = false;
 			c->hand = e->next;
@@ -97,7 +96,6 @@ static void make_room(struct state_cache *c)
 void state_cache_put(struct state_cache *c, struct str key, struct str value)
 {
 	struct cached *old = strmap_get(&c->map, key);
-	bool used = old && old->used;
 	if (old && str_present(old->value) && str_present(value) && old->value.n == value.n) { /* the usual case: an amount or a nonce */
 		memcpy((char *)(old + 1) + old->key.n, value.p, value.n);
 		return;
@@ -109,7 +107,7 @@ void state_cache_put(struct state_cache *c, struct str key, struct str value)
 	memcpy(text, key.p, key.n);
 	if (value.n > 0)
 		memcpy(text + key.n, value.p, value.n);
-	*e = (struct cached){.key = str_of(text, key.n), .value = str_present(value) ? str_of(text + key.n, value.n) : STR_NONE, .used = used};
+	*e = (struct cached){.key = str_of(text, key.n), .value = str_present(value) ? str_of(text + key.n, value.n) : STR_NONE, .used = true /* a full cache must not drop what was just put in */};
 	insert(c, e);
 	strmap_put(&c->map, e->key, e);
 	c->stats.bytes += size_of(e);

@@ -10,9 +10,6 @@ from tana_testing.redis import Redis
 from tana_testing.storages import *  # noqa: F403
 from tana_testing.t4 import T4
 
-#: What needs a ledgerd is collected once there is one to build.
-collect_ignore_glob = [] if (daemon.ROOT / "ledgerd" / "ledgerd.c").exists() else ["test_ledger_*.py", "test_verify*.py"]
-
 
 @pytest.fixture
 def watched():

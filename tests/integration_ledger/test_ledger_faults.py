@@ -47,7 +47,7 @@ class Load:
                 ledger.client.close()
                 time.sleep(0.02)
                 continue
-            if (answer.status, answer.code) in ((503, "unavailable"), (507, "storage_full"), (500, "io_error")):
+            if (answer.status, answer.code) in ((503, "unavailable"), (503, "shutting_down"), (507, "storage_full"), (500, "io_error")):
                 assert answer.status != 503 or answer.header("Retry-After"), answer
                 self.uncertain[made.id] = made
                 self.away += 1

@@ -151,8 +151,13 @@ def test_content_and_validators(ledger, world):
     assert ledger.get("/validators").expect(200)["validators"] == [{"id": VALIDATOR, "publicKey": world.key.public, "power": 1}]
 
 
-@pytest.mark.parametrize("where", ["/users", "/transactions", "/balances", "/content", "/transactions/pending", "/transactions/pending/deposits"])
-def test_limits_and_cursors_of_nobody(ledger, where):
+def test_limits_and_cursors_of_nobody(ledger, world):
+    lists = "/users /transactions /balances /content /transactions/pending /transactions/pending/deposits /transactions/pending/withdraws".split()
+    for where in (*lists, f"/users/{world.alice.id}/transactions"):
+        strangers(ledger, where)
+
+
+def strangers(ledger, where):
     for limit in ("0", "-1", "x", "1001", "1e1", ""):
         ledger.get(where, {"limit": limit}).refused(400, "malformed_parameter")
     for cursor in ("x", "%00", "../..", "0" * 300, "\u00fc", "1"):
@@ -162,35 +167,43 @@ def test_limits_and_cursors_of_nobody(ledger, where):
 
 
 def test_events(ledger, world):
+    def about(stream, transaction):
+        """The event of this transaction, once it came."""
+        found = lambda: [e for e in stream.of("transaction") if e.data["id"] == transaction.id]  # noqa: E731
+        eventually(found, 10, what=f"an event of {transaction.id}")
+        assert len(found()) == 1
+        return found()[0]
+
     with ledger.events() as stream:
         made = world.alice.transfer(world.bob, "1")
         ledger.include(made)
-        block = stream.wait("block", within=10)
-        latest = ledger.latest()
-        assert block.data == {
-            "height": latest["header"]["height"], "hash": latest["hash"], "producer": VALIDATOR, "timestamp": latest["header"]["timestamp"], "txCount": 1,
-        }
-        event = stream.wait("transaction", within=10)
+        latest, event = ledger.latest(), about(stream, made)
+        height = latest["header"]["height"]
         assert event.data == {
-            "id": made.id, "status": "included", "height": block.data["height"], "index": 0, "type": "transfer", "from": world.alice.id, "to": world.bob.id,
+            "id": made.id, "status": "included", "height": height, "index": 0, "type": "transfer", "from": world.alice.id, "to": world.bob.id,
+        }
+        eventually(lambda: [e for e in stream.of("block") if e.data["height"] == height], 10, what="the block's event")
+        assert next(e.data for e in stream.of("block") if e.data["height"] == height) == {
+            "height": height, "hash": latest["hash"], "producer": VALIDATOR, "timestamp": latest["header"]["timestamp"], "txCount": 1,
         }
         # One that was queued and then dropped is told too.
         late = ledger.queue(world.alice.transfer(world.bob, "5000", nonce=world.alice.next_nonce + 1))
-        ledger.include(world.alice.update())
-        stream.wait("transaction", count=3, within=10)
-        refused = next(e.data for e in stream.of("transaction") if e.data["id"] == late.id)
+        between = ledger.include(world.alice.update())
+        refused = about(stream, late).data
         assert refused["status"] == "refused" and refused["code"] == "insufficient_funds" and refused["error"]
+        about(stream, between)
         ids = [e.id for e in stream.events]
         assert ids == sorted(set(ids))
-        first = stream.events[0]
     # Resumed: what came since, once each, in order; across a restart too.
-    ledger.include(*(world.alice.update() for _ in range(3)))
+    after = [world.alice.update() for _ in range(3)]
+    ledger.include(*after)
     ledger.restart()
-    with ledger.events(last_id=first.id) as stream:
-        eventually(lambda: len({e.data["id"] for e in stream.of("transaction") if e.data["status"] == "included"}) >= 4, 10)
+    with ledger.events(last_id=event.id) as stream:
+        seen = [about(stream, t) for t in (between, late, *after)]
+        assert [e.id for e in stream.events] == sorted({e.id for e in stream.events}) and stream.events[0].id > event.id
+        assert seen[1].data == refused
         heights = [e.data["height"] for e in stream.of("block")]
-        assert heights == sorted(set(heights)) and heights[-1] == ledger.height
-        assert [e.id for e in stream.events] == sorted({e.id for e in stream.events})
+        assert heights == sorted(set(heights)) and heights[0] == height
 
 
 def test_what_the_daemon_says_of_itself(ledger):

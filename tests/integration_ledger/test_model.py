@@ -90,7 +90,7 @@ def history_chain(seed, steps, **kw):
 
 def test_random_histories_meet_every_refusal():
     met = {}
-    for seed in range(8):
+    for seed in range(6):
         _, history, _ = history_chain(seed, 500, openRegistration=bool(seed % 2))
         for code, n in history.verdicts.items():
             met[code] = met.get(code, 0) + n
@@ -103,7 +103,7 @@ def test_a_chain_that_was_changed_anywhere_is_invalid():
     data = write_chain(chain)
     assert read_chain(data).entries() == chain.entries()
     rng = random.Random(1)
-    for _ in range(150):
+    for _ in range(60):
         at = rng.randrange(len(data))
         broken = data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :]
         # The first line is the trust itself: another genesis is another chain, whose block 0 differs.

@@ -135,16 +135,17 @@ class Postgres:
 # -- mutations
 
 
-def _others(value):
-    """What could stand there instead of a value."""
+def _others(value, n):
+    """What could stand there instead of a value; n: which of several ways is taken."""
     if value is None:
         return ["x"]
     if isinstance(value, int):
-        return [value + 1_000_000, -value - 1]
+        return [value + 1_000_000 if n % 2 else -value - 1]
     if isinstance(value, str):
         middle = len(value) // 2
         flipped = value[:middle] + ("1" if value[middle : middle + 1] != "1" else "2") + value[middle + 1 :]
-        return [flipped, value + " ", value[:-1], value.upper() if value.upper() != value else value.lower()]
+        ways = [value + " ", value[:-1], value.upper() if value.upper() != value else value.lower()]
+        return [flipped, ways[n % 3]]
     return [bytes(value) + b"x"]
 
 
@@ -154,7 +155,7 @@ def mutations(table):
     for n, row in enumerate(rows):
         about = table.identity(row)
         for c, column in enumerate(table.columns):
-            for other in _others(row[c]):
+            for other in _others(row[c], n + c):
                 if other == row[c]:
                     continue
                 changed = row[:c] + (other,) + row[c + 1 :]

@@ -58,6 +58,15 @@ def test_bytes_that_are_no_json(ledger, alice):
     assert b" 4" in raw_exchange(ledger.daemon.address, b"POST /transactions HTTP/1.1\r\nHost: x\r\n\r\n")[:13]
 
 
+def test_members_beside_the_message(ledger, alice):
+    """What newer clients may send is passed over; what is there twice is not."""
+    t = alice.update()
+    good = body_of(t)
+    ledger.post("/transactions", good[:-1] + b',"message":{}}').refused(400, "duplicate_key")
+    assert ledger.post("/transactions", good[:-1] + b',"more":[1.5,{"message":0}]}').expect(202)["id"] == t.id
+    ledger.settled(t)
+
+
 def test_what_stands_around_the_message_is_free(ledger, alice):
     t = alice.update()
     body = b' {\n "signature" : "' + t.signature.encode() + b'" ,\t"message":  ' + t.message + b"\n}\n"

@@ -215,3 +215,14 @@ def test_what_the_daemon_says_of_itself(ledger):
     assert "tana_ledger_" in metrics
     ledger.get(path("nothing", "here")).refused(404, "not_found")
     ledger.client.call("DELETE", "/transactions").refused(405, "method_not_allowed")
+
+
+def test_resuming_where_nothing_was(ledger):
+    """Ids that were never given, and one that is before all."""
+    for last in (1, 10**15):
+        with ledger.events(last_id=last) as stream:
+            eventually(lambda: [e.type for e in stream.events] == ["reset"], 10)  # noqa: B023
+    with ledger.events(last_id=0) as stream:
+        stream.wait("block", count=ledger.height + 1, within=10)
+        assert [e.data["height"] for e in stream.of("block")] == list(range(ledger.height + 1))
+    ledger.get("/events", headers={"Last-Event-ID": "x"}).refused(400, "malformed_request")

@@ -18,7 +18,7 @@
 enum {
 	BLOB_MODE = 0600,
 	DIRECTORY_MODE = 0700,
-	BLOB_PAGE = 4096,       /* bytes: the page of the file cache on most machines */
+	WRITE_PIECE = 64 * 1024, /* bytes of one write */
 	HASH_PIECE = 64 * 1024, /* bytes read at once for hashing: fits a core's cache */
 	TMP_NAME_SIZE = 48
 };
@@ -102,7 +102,7 @@ struct blob_put {
 	char name[TMP_NAME_SIZE]; /* in tmp; "": it has none */
 	struct sha256_state state;
 	size_t rest_len;
-	unsigned char rest[BLOB_PAGE]; /* the end of what came, less than a page: written with what follows, so that no page is written twice */
+	unsigned char rest[]; /* the end of what came, less than a piece; as large as that, or as the whole when that is known to be smaller */
 };
 /* Closes and frees; the file goes unless it was linked into place. */
 void put_free(struct blob_put *p);

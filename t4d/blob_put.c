@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -11,8 +12,7 @@
 #include "blob_private.h"
 
 enum {
-	LOOK_EVERY = 8 * 1024 * 1024, /* bytes taken between two looks at the free space */
-	WRITE_MAX = 64 * 1024         /* bytes of one write: for larger ones the kernel looks for larger runs of free memory, which can cost more than it saves */
+	LOOK_EVERY = 8 * 1024 * 1024 /* bytes taken between two looks at the free space */
 };
 
 /* ---- limits ---- */
@@ -69,8 +69,9 @@ struct blob_put *blob_put_begin(struct blob_store *s, const struct hash *h, int6
 	}
 	if (!has_room(s, size, err))
 		return NULL;
-	struct blob_put *p = xcalloc(1, sizeof(*p));
-	p->store = s;
+	size_t rest_max = announced >= 0 && size < WRITE_PIECE ? (size_t)size : WRITE_PIECE;
+	struct blob_put *p = xmalloc(sizeof(*p) + rest_max);
+	*p = (struct blob_put){.store = s};
 	p->hash = *h;
 	p->announced = announced < 0 ? -1 : announced;
 	p->reserved = size;
@@ -124,34 +125,27 @@ static bool write_all(int fd, struct iovec *parts, int count, struct error *err)
 	return true;
 }
 
-/* What was kept before and the data, together whole pages, in writes of WRITE_MAX at most. */
-static bool write_pages(struct blob_put *p, const unsigned char *data, size_t n, struct error *err)
+/* What was kept before, and n bytes behind it. */
+static bool write_with_rest(struct blob_put *p, const unsigned char *data, size_t n, struct error *err)
 {
-	while (n > 0) {
-		size_t room = WRITE_MAX - p->rest_len, now = n < room ? n : room;
-		union {
-			const unsigned char *in;
-			void *out;
-		} next = {.in = data}; /* writev takes no const, and does not write there */
-		struct iovec parts[2] = {{p->rest, p->rest_len}, {next.out, now}};
-		if (!write_all(p->fd, parts, 2, err))
-			return false;
-		p->rest_len = 0;
-		data += now;
-		n -= now;
-	}
-	return true;
+	union {
+		const unsigned char *in;
+		void *out;
+	} next = {.in = data}; /* writev takes no const, and does not write there */
+	struct iovec parts[2] = {{p->rest, p->rest_len}, {next.out, n}};
+	p->rest_len = 0;
+	return write_all(p->fd, parts, 2, err);
 }
 
-/* Whole pages are written, the remainder is kept. */
+/* Writes are large and begin where a piece of the file does: then the kernel takes large runs of memory for them. */
 static bool take(struct blob_put *p, const unsigned char *data, size_t n, struct error *err)
 {
-	size_t left = (p->rest_len + n) % BLOB_PAGE;
-	if (p->rest_len + n >= BLOB_PAGE) {
-		if (!write_pages(p, data, n - left, err))
+	while (p->rest_len + n >= WRITE_PIECE) {
+		size_t now = WRITE_PIECE - p->rest_len;
+		if (!write_with_rest(p, data, now, err))
 			return false;
-		data += n - left;
-		n = left;
+		data += now;
+		n -= now;
 	}
 	memcpy(p->rest + p->rest_len, data, n);
 	p->rest_len += n;
@@ -160,8 +154,7 @@ static bool take(struct blob_put *p, const unsigned char *data, size_t n, struct
 
 static bool write_rest(struct blob_put *p, struct error *err)
 {
-	struct iovec part = {p->rest, p->rest_len};
-	return p->rest_len == 0 || write_all(p->fd, &part, 1, err);
+	return p->rest_len == 0 || write_with_rest(p, NULL, 0, err);
 }
 
 static bool wrong_length(const struct blob_put *p, uint64_t n, struct error *err)

@@ -36,7 +36,7 @@ const char *error_code_text(enum error_code code);
 int error_code_status(enum error_code code);
 /* Is it one of the codes of OAuth 2 and OpenID Connect? Those stand from INVALID_REQUEST to INSUFFICIENT_SCOPE in the list. */
 bool error_code_is_oauth(enum error_code code);
-/* The code of a text, for clients that read answers; false when the text is not in the list. */
+/* The code of a text, for clients that read answers (the first, where services answer one text with different statuses); false when the text is not in the list. */
 MUST_CHECK bool error_code_from_text(const char *text, enum error_code *out);
 
 /* Fills *err (hint cleared) and returns false, so that `return error_set(...)` reads as the failure it is. The message is cut,

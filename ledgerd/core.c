@@ -152,7 +152,7 @@ static bool check_last_blocks(struct core *c, struct db_conn *conn, struct error
 	memcpy(set, c->chain.rules.validators, count * sizeof *set);
 	for (int64_t height = c->chain.height, n = 0; ok && height >= 0 && n < LAST_BLOCKS_CHECKED; height--, n++) {
 		struct block b;
-		struct chain_decoded d;
+		struct chain_decoded d = {.block = NULL};
 		bool found;
 		ok = store_read_block(conn, height, &arena, &b, &found, err) == DB_OK;
 		if (!ok)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "base/worker.h"
 #include "client/t4_client.h"
 #include "content_refs.h"
@@ -47,7 +48,7 @@ static bool forget_refusals(struct cleanup *c, struct error *err)
 		if (db_pool_write(c->o.pool, &f.job, err) != DB_OK)
 			return false;
 		atomic_fetch_add(&c->refusals, f.changed);
-	} while (f.changed == BATCH && !c->stop);
+	} while (f.changed == BATCH && !stop_asked(&c->stop));
 	return true;
 }
 
@@ -151,11 +152,11 @@ static bool collect_batch(struct cleanup *c, bool *more, struct error *err)
 	*more = false;
 	arena_init(&arena);
 	bool ok = read_old(c, before, &arena, &j, err), all = ok;
-	for (size_t i = 0; ok && all && i < j.count && !c->stop; i++)
+	for (size_t i = 0; ok && all && i < j.count && !stop_asked(&c->stop); i++)
 		all = collect(c, &j.list[i], before, &why);
 	if (ok && j.count)
 		ok = db_pool_write(c->o.pool, &j.job, err) == DB_OK;
-	*more = ok && all && j.count == BATCH && !c->stop;
+	*more = ok && all && j.count == BATCH && !stop_asked(&c->stop);
 	arena_free(&arena);
 	if (ok && !all) {
 		*err = why;
@@ -179,9 +180,9 @@ static int64_t turn(void *ctx)
 {
 	struct cleanup *c = ctx;
 	struct error err;
-	if (!c->stop && !forget_refusals(c, &err) && !c->stop)
+	if (!stop_asked(&c->stop) && !forget_refusals(c, &err) && !stop_asked(&c->stop))
 		log_debug("old refusals stay for now", LOG_S("why", err.message));
-	if (!c->stop && c->t4 && !collect_grants(c, &err) && !c->stop)
+	if (!stop_asked(&c->stop) && c->t4 && !collect_grants(c, &err) && !stop_asked(&c->stop))
 		log_debug("content that was never published stays for now", LOG_S("why", err.message));
 	return c->o.interval_ms;
 }
@@ -208,7 +209,7 @@ void cleanup_quiesce(struct cleanup *c)
 {
 	if (!c)
 		return;
-	c->stop = 1;
+	stop_ask(&c->stop);
 	worker_stop(c->worker);
 	c->worker = NULL;
 }

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "base/worker.h"
 #include "content_refs.h"
 #include "content_sources.h"
@@ -78,10 +79,10 @@ static void on_progress(void *ctx, int64_t done, int64_t total)
 	struct content_sync *s = ctx;
 	const struct timespec slice = {.tv_nsec = RATE_SLICE_MS * 1000000};
 	if (total > s->size_max || done > s->size_max)
-		s->stop = 1;
+		stop_ask(&s->stop);
 	if (s->done_before < 0)
 		s->done_before = done;
-	while (s->o.rate > 0 && !s->stop &&
+	while (s->o.rate > 0 && !stop_asked(&s->stop) &&
 	       (double)(done - s->done_before) > (double)s->o.rate * (double)(clock_mono_ms() - s->begun_ms + RATE_SLICE_MS) / 1000)
 		nanosleep(&slice, NULL);
 }
@@ -111,9 +112,9 @@ static bool fetch_from(struct content_sync *s, struct content_source *source, co
 		return true;
 	if (err->code == ERR_INTERRUPTED && !atomic_load(&s->stopping)) {
 		error_set(err, ERR_TOO_LARGE, "it is larger than any reference to it says (%lld bytes)", (long long)r->size);
-		s->stop = 0;
+		stop_forget(&s->stop);
 		if (atomic_load(&s->stopping))
-			s->stop = 1;
+			stop_ask(&s->stop);
 	}
 	if (err->code == ERR_UNREACHABLE || err->code == ERR_TIMED_OUT)
 		source->dead = true;
@@ -420,7 +421,7 @@ void content_sync_quiesce(struct content_sync *s)
 	if (!s)
 		return;
 	atomic_store(&s->stopping, 1);
-	s->stop = 1;
+	stop_ask(&s->stop);
 	worker_stop(s->worker);
 	s->worker = NULL;
 }

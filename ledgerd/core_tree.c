@@ -21,6 +21,14 @@ bool core_tree_check(struct core *c, struct db_conn *conn, struct error *err)
 	return ok;
 }
 
+static bool core_stopping(struct core *c)
+{
+	pthread_mutex_lock(&c->lock);
+	bool stopping = c->stopping;
+	pthread_mutex_unlock(&c->lock);
+	return stopping;
+}
+
 struct loading {
 	struct core *c;
 	struct merkle_tree *tree;
@@ -35,8 +43,9 @@ static bool load_entry(void *ctx, struct str key, struct str value)
 	if (l->count == CHUNK) {
 		merkle_tree_load(l->tree, l->chunk, l->count);
 		l->count = 0;
+		return !core_stopping(l->c);
 	}
-	return !l->c->stopping;
+	return true;
 }
 
 /* Names the first subtree in which entries and hashes differ. */
@@ -63,7 +72,7 @@ bool core_tree_load(struct core *c, struct error *err)
 	bool ok = conn && store_read_tree(conn, stored, err) == DB_OK && store_walk_state(conn, load_entry, &l, err) == DB_OK;
 	if (conn)
 		db_pool_release(c->l->pool, conn);
-	if (ok && c->stopping)
+	if (ok && core_stopping(c))
 		ok = error_set(err, ERR_SHUTTING_DOWN, "the service is stopping");
 	if (ok) {
 		merkle_tree_load(l.tree, l.chunk, l.count);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/stop.h"
 #include "base/worker.h"
 #include "crypto/canonical_read.h"
 #include "http/client.h"
@@ -43,7 +44,7 @@ enum step { STEP_DONE, STEP_RETRY /* *err: a while */, STEP_HALT /* *err: it wil
 
 static bool stopping(const struct follower *f, struct error *err)
 {
-	return f->stop && !error_set(err, ERR_SHUTTING_DOWN, "the service is stopping");
+	return stop_asked(&f->stop) && !error_set(err, ERR_SHUTTING_DOWN, "the service is stopping");
 }
 
 /* One exchange; the answer's body is freed by the caller when this is true. */
@@ -258,8 +259,8 @@ static int64_t pull_turn(void *ctx)
 {
 	struct follower *f = ctx;
 	struct error err = {.message = ""};
-	enum step s = f->stop ? STEP_DONE : round_of(f, &err);
-	if (f->stop)
+	enum step s = stop_asked(&f->stop) ? STEP_DONE : round_of(f, &err);
+	if (stop_asked(&f->stop))
 		return f->o.poll_ms;
 	note(f, s, &err);
 	switch (s) {
@@ -288,14 +289,14 @@ static bool on_event(void *ctx, int64_t id, const char *type, struct str data)
 	pthread_mutex_unlock(&f->lock);
 	if (goes_on && strcmp(type, LEDGER_EVENT_BLOCK) == 0)
 		worker_wake(f->puller);
-	return !f->stop;
+	return !stop_asked(&f->stop);
 }
 
 static int64_t listen_turn(void *ctx)
 {
 	struct follower *f = ctx;
 	struct error err;
-	if (!f->stop && !http_events(f->events_http, "/events", -1, on_event, f, &f->stop, &err))
+	if (!stop_asked(&f->stop) && !http_events(f->events_http, "/events", -1, on_event, f, &f->stop, &err))
 		log_debug("events of the followed ledger are not heard", LOG_S("why", err.message));
 	return jittered(f->o.poll_ms);
 }
@@ -341,7 +342,7 @@ void follower_quiesce(struct follower *f)
 {
 	if (!f)
 		return;
-	f->stop = 1;
+	stop_ask(&f->stop);
 	worker_stop(f->listener);
 	worker_stop(f->puller);
 	f->listener = f->puller = NULL;

@@ -11,6 +11,7 @@
 #include "base/hex.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/stop.h"
 #include "base/strmap.h"
 #include "client/t4_client_call.h"
 #include "wire/sat.h"
@@ -382,7 +383,7 @@ bool t4_hash_file(struct t4_client *c, int fd, struct hash *hash, int64_t *size,
 		ssize_t got = pread(fd, piece, HASHED_AT_ONCE, at);
 		if (got < 0 && errno != EINTR)
 			ok = error_errno(err, ERR_IO, errno, "cannot read what is to be hashed");
-		else if (c->stop && *c->stop)
+		else if (stop_asked(c->stop))
 			ok = error_set(err, ERR_INTERRUPTED, "Hashing was interrupted.");
 		if (!ok || got == 0)
 			break;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/stop.h"
 #include "client/t4_client_call.h"
 
 enum {
@@ -260,7 +261,7 @@ static bool take_up(struct download *d, struct error *err)
 		ssize_t got = pread(d->fd, piece, REHASHED_AT_ONCE, d->at);
 		if (got < 0 && errno != EINTR)
 			ok = error_errno(err, ERR_IO, errno, "cannot read the unfinished file");
-		else if (d->c->stop && *d->c->stop)
+		else if (stop_asked(d->c->stop))
 			ok = error_set(err, ERR_INTERRUPTED, "The transfer was interrupted.");
 		if (!ok || got == 0)
 			break;

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "http/client_private.h"
 #include "http/sse_parse.h"
 #include "json/fields.h"
@@ -348,14 +349,14 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl
 	(void)b;
 	(void)c;
 	(void)d;
-	return x->stop && *x->stop;
+	return stop_asked(x->stop);
 }
 
 static bool stream_result(struct exchange *x, CURLcode code, struct error *err)
 {
 	struct http_client *c = x->c;
 
-	if ((x->stop && *x->stop) || x->events->state == SSE_STOPPED)
+	if (stop_asked(x->stop) || x->events->state == SSE_STOPPED)
 		return true;
 	if (x->too_large || x->events->state == SSE_TOO_LARGE)
 		return error_set(err, ERR_TOO_LARGE, "%.*s sends more than an event can hold", URL_IN_MESSAGE, buf_z(&c->url));

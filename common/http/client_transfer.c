@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/stop.h"
 #include "http/client_private.h"
 
 enum {
@@ -115,7 +116,7 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl
 	(void)b;
 	(void)c;
 	(void)d;
-	return x->t->stop && *x->t->stop;
+	return stop_asked(x->t->stop);
 }
 
 static void set_body(struct transfer *x, struct curl_slist **headers)
@@ -167,7 +168,7 @@ static bool result(struct transfer *x, CURLcode code)
 
 	if (x->failed)
 		return false;
-	if (x->t->stop && *x->t->stop)
+	if (stop_asked(x->t->stop))
 		return error_set(x->err, ERR_INTERRUPTED, "The transfer was interrupted.");
 	if (x->too_large)
 		return error_set(x->err, ERR_TOO_LARGE, "the answer of %.*s is larger than %zu bytes", URL_IN_MESSAGE, buf_z(&c->url),

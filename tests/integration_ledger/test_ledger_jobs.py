@@ -225,7 +225,7 @@ def test_refusals_are_forgotten(ledger_factory):
     else:
         pytest.fail("nothing was refused")
     eventually(lambda: ledger.look(late).status == 404, 30, what="it is forgotten")
-    assert metric(ledger, "tana_ledger_refusals_forgotten_total") >= 1
+    eventually(lambda: metric(ledger, "tana_ledger_refusals_forgotten_total") >= 1, 30, what="it is counted")
 
 
 def test_the_list_of_what_to_keep(ledger_factory, tmp_path, watched):

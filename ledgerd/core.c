@@ -386,7 +386,7 @@ size_t core_list_pending(struct core *c, uint64_t after, size_t limit, struct ar
 	size_t n = 0;
 	*last = after;
 	pthread_mutex_lock(&c->lock);
-	/* Two lists, each in the order of numbers but for what was promoted: the smaller number first, what is behind `after` left out. */
+	/* Two lists, each in the order of numbers: the smaller number first, what is not behind `after` left out. */
 	const struct core_pending *a = c->ready.first, *b = c->parked.first;
 	while (n < limit && (a || b)) {
 		const struct core_pending **from = !b || (a && a->number < b->number) ? &a : &b;
@@ -405,6 +405,7 @@ size_t core_list_pending(struct core *c, uint64_t after, size_t limit, struct ar
 bool core_next_nonce(struct core *c, struct str user_id, int64_t *last_nonce)
 {
 	pthread_mutex_lock(&c->lock);
+	pool_trim_outlook(c);
 	bool known = core_last_nonce(c, &c->outlook, user_id, last_nonce);
 	pthread_mutex_unlock(&c->lock);
 	return known;

@@ -59,7 +59,10 @@ struct pending_info {
 };
 /* A transaction that waits; copied into the arena. */
 MUST_CHECK bool core_find_pending(struct core *c, const struct hash *id, struct arena *arena, struct pending_info *out);
-/* Up to `limit` that wait, in the order in which they came, after the one of number `after` (0: from the first); *last is the number of the last one given. */
+/*
+ * Up to `limit` that wait, in the order in which they came or came to be ready, after the one of number `after` (0: from the first); *last is the
+ * number of the last one given. One that comes to be ready between two pages may be in both; none is in neither.
+ */
 size_t core_list_pending(struct core *c, uint64_t after, size_t limit, struct arena *arena, struct pending_info *out, uint64_t *last);
 /* The nonce of a user after all of its transactions that are ready; false: they have none ready. */
 MUST_CHECK bool core_next_nonce(struct core *c, struct str user_id, int64_t *last_nonce);

@@ -136,6 +136,7 @@ static enum chain_verdict judge(struct admitting *a, enum pending_where *where, 
 			*err = earlier;
 		return v == CHAIN_FAILED ? CHAIN_FAILED : CHAIN_REFUSED;
 	}
+	c->outlook_applied++;
 	return chain_apply(&rules, &c->outlook, &a->tx, &a->r->signature, time, err);
 }
 
@@ -253,6 +254,7 @@ void core_admit(struct core *c, struct admission_request *r)
 	}
 	struct str missing[CHAIN_KEYS_MAX];
 	pthread_mutex_lock(&c->lock);
+	pool_trim_outlook(c);
 	struct core_pending *waiting = pool_find(c, &a.tx.id);
 	bool waits = waiting && waiting->durable, perhaps_refused = refused_perhaps(c, &a.tx.id);
 	size_t wanted = waits ? 0 : missing_entries(&a, missing);

@@ -140,8 +140,6 @@ static void tell(struct core *c)
 
 /* ---- Making ---- */
 
-enum { OUTLOOK_MAX = 200000 /* entries of the outlook, beyond which it is made anew if few wait */ };
-
 /* One block on its way, from the queue's front. */
 struct making {
 	struct core *c;
@@ -301,10 +299,10 @@ static void conclude(struct making *m, bool kept)
 		chain_work_free(&m->work);
 	else if (m->has_work)
 		chain_abandon(&c->chain, &m->work);
-	if (odd || (c->outlook.entries.count > OUTLOOK_MAX && c->outlook.entries.count > 8 * c->ready.count))
+	if (odd)
 		pool_rebuild(c);
 	else if (c->ready.count == 0)
-		chain_view_reset(&c->outlook);
+		pool_reset_outlook(c);
 	c->committing = false;
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);

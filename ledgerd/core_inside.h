@@ -18,7 +18,7 @@ struct core_pending {
 	struct core *core;
 	struct mempool_append append;      /* id, message, signature; message lies behind the struct */
 	enum pending_where where;
-	uint64_t number;                   /* of the queue, from 1 */
+	uint64_t number;                   /* of its coming into the list it is in, from 1 */
 	struct str from;                   /* in message's copy of the sender's id: `user` */
 	int64_t nonce, timestamp;
 	bool appending;                    /* the store has it, and has not said done */
@@ -48,6 +48,7 @@ struct core {
 	struct state_cache *cache;
 	uint64_t epoch;                    /* grows when the cache follows a block */
 	struct chain_view outlook;         /* the state when all that is ready has been applied */
+	size_t outlook_applied;            /* transactions tried on it since it was empty: its memory grows with each, and with each entry asked for */
 	struct strmap by_id, parked_slots; /* of struct core_pending * */
 	struct pending_list ready, parked;
 	uint64_t next_number, pool_bytes;
@@ -91,6 +92,10 @@ void pool_promote(struct core *c, struct str user);
 MUST_CHECK bool pool_park(struct core *c, struct core_pending *p);
 /* The outlook anew, after something left the queue otherwise than from its front. */
 void pool_rebuild(struct core *c);
+/* Empty: nothing is ready. */
+void pool_reset_outlook(struct core *c);
+/* The same as pool_rebuild when it holds far more than what is ready needs: whatever is asked for, and refused, leaves something in it. */
+void pool_trim_outlook(struct core *c);
 /* Applies one to the outlook without looking at its signature. */
 enum chain_verdict pool_apply(struct core *c, const struct tx *t, const struct ed25519_signature *s, struct error *err);
 /* Parses a pending one's message again; it was fine once (invariant). */

@@ -59,6 +59,7 @@ static void unlink_from(struct pending_list *l, struct core_pending *p)
 static void enter(struct core *c, struct core_pending *p, enum pending_where where)
 {
 	p->where = where;
+	p->number = ++c->next_number; /* so each list is in the order of numbers, also behind one that came from the other list */
 	link_last(list_of(c, where), p);
 	if (where == PENDING_PARKED)
 		strmap_put(&c->parked_slots, str_of(p->slot, p->slot_len), p);
@@ -74,7 +75,6 @@ static void leave(struct core *c, struct core_pending *p)
 
 void pool_insert(struct core *c, struct core_pending *p, enum pending_where where)
 {
-	p->number = ++c->next_number;
 	strmap_put(&c->by_id, id_key(p), p);
 	c->pool_bytes += p->append.message.n;
 	enter(c, p, where);
@@ -116,6 +116,7 @@ enum chain_verdict pool_apply(struct core *c, const struct tx *t, const struct e
 	struct chain_rules rules = c->chain.rules;
 	int64_t now = core_now();
 	rules.verifier = (struct chain_verifier){believe, NULL};
+	c->outlook_applied++;
 	return chain_apply(&rules, &c->outlook, t, s, now > c->chain.timestamp ? now : c->chain.timestamp + 1, err);
 }
 
@@ -160,9 +161,25 @@ bool pool_park(struct core *c, struct core_pending *p)
 	return true;
 }
 
-void pool_rebuild(struct core *c)
+void pool_reset_outlook(struct core *c)
 {
 	chain_view_reset(&c->outlook);
+	c->outlook_applied = 0;
+}
+
+/* Beyond so many entries and applications the outlook is made anew, if few of them are what waits: one transaction asks for some dozen entries. */
+enum { OUTLOOK_MAX = 200000, OUTLOOK_EACH = 32 };
+
+void pool_trim_outlook(struct core *c)
+{
+	size_t kept = c->outlook.entries.count + c->outlook_applied;
+	if (kept > OUTLOOK_MAX && kept > OUTLOOK_EACH * c->ready.count)
+		pool_rebuild(c);
+}
+
+void pool_rebuild(struct core *c)
+{
+	pool_reset_outlook(c);
 	for (const struct core_pending *p = c->ready.first; p; p = p->next)
 		(void)!apply_pending(c, p);
 	/* Whoever's turn has come meanwhile. Promoting takes others out of the list too, so the users are gathered first. */

@@ -83,7 +83,6 @@ bool core_tree_load(struct core *c, struct error *err)
 	free(l.chunk);
 	pthread_mutex_lock(&c->lock);
 	c->tree_loaded = ok;
-	c->stats.audit = ok ? CORE_AUDIT_PASSED : err->code == ERR_CORRUPT ? CORE_AUDIT_FAILED : CORE_AUDIT_RUNNING;
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
 	return ok;

@@ -167,8 +167,13 @@ struct http_reply *api_user_nonce(struct http_request *r)
 	struct db_conn *c = reader_for_user(r, &id, &reply);
 	if (!c)
 		return reply;
+	/* Not with a reader in hand: the core may need one, and wait for it. */
+	api_reader_done(r, c);
 	/* What waits is asked first: what comes into a block in between is then in both answers, rather than in neither. */
 	bool waits = core_next_nonce(l->core, id, &ahead);
+	c = api_reader(r, &reply);
+	if (!c)
+		return reply;
 	enum db_status st = store_read_state(c, arena_printf(a, "nonce:%.*s", STR_ARG(id)), a, &value, &err);
 	api_reader_done(r, c);
 	if (st != DB_OK)

@@ -326,7 +326,7 @@ bool core_make_block(struct core *c, bool empty, bool *made, struct error *err)
 		     core_commit(c, m.has_work ? &m.work : NULL, m.handles, m.handle_count, m.refusals, m.refusal_count, err);
 		conclude(&m, ok);
 		*made = ok && m.has_work;
-		if (ok && m.handle_count > 0)
+		if (ok && (m.has_work || m.handle_count > 0))
 			tell(c);
 	}
 	making_free(&m);
@@ -405,14 +405,16 @@ bool core_take_block(struct core *c, const struct block *b, struct error *err)
 	struct chain_decoded d;
 	struct chain_work w;
 	struct arena arena;
-	struct taking t = {.err = err};
+	struct error signature_error;
+	/* Two of them, since signatures are judged on other threads than the rest. */
+	struct taking t = {.err = err}, signed_wrong = {.err = &signature_error};
 	struct chain_report report = {first_finding, &t};
 	bool decided, clean;
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	bool before = taken_before(c, b, &decided, err);
 	if (decided)
 		return before;
-	struct signatures *signatures = signatures_start(b->tx_count > 8 && cores > 1 ? (unsigned)cores : 0, wrong_signature, &t, err);
+	struct signatures *signatures = signatures_start(b->tx_count > 8 && cores > 1 ? (unsigned)cores : 0, wrong_signature, &signed_wrong, err);
 	if (!signatures)
 		return false;
 	arena_init(&arena);
@@ -424,8 +426,10 @@ bool core_take_block(struct core *c, const struct block *b, struct error *err)
 	c->committing = ok;
 	pthread_mutex_unlock(&c->lock);
 	signatures_stop(signatures);
+	if (ok && !t.found && signed_wrong.found)
+		*err = signature_error;
 	if (ok) {
-		bool kept = !t.found && core_commit(c, &w, NULL, 0, NULL, 0, err);
+		bool kept = !t.found && !signed_wrong.found && core_commit(c, &w, NULL, 0, NULL, 0, err);
 		pthread_mutex_lock(&c->lock);
 		if (kept)
 			core_follow(c, &w);
@@ -505,7 +509,8 @@ bool core_catch_up(struct core *c, struct error *err)
 		size_t count;
 		arena_init(&arena);
 		ok = store_read_block(conn, c->chain.height + 1, &arena, &b, &found, err) == DB_OK;
-		if (ok && found && store_read_validators(conn, &arena, &v, &count, err) == DB_OK) {
+		ok = ok && (!found || store_read_validators(conn, &arena, &v, &count, err) == DB_OK);
+		if (ok && found) {
 			struct block_header h;
 			pthread_mutex_lock(&c->lock);
 			ok = catch_up_one(c, &b, err) && block_header_read(b.header, &h, err);

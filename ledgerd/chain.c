@@ -283,7 +283,10 @@ void chain_decode(const struct chain *c, const struct block *b, struct arena *ar
 	for (size_t i = 0; i < b->tx_count; i++) {
 		struct error err;
 		out->bytes += (int64_t)b->txs[i].message.n + ED25519_SIGNATURE_SIZE;
-		if (tx_parse(b->txs[i].message, c->rules.params.max_transaction_bytes, arena, &out->txs[i], &err) || out->tx_bad)
+		if (tx_parse(b->txs[i].message, c->rules.params.max_transaction_bytes, arena, &out->txs[i], &err))
+			continue;
+		out->txs[i] = (struct tx){.count = 0}; /* not half of it: it is passed over */
+		if (out->tx_bad)
 			continue;
 		out->tx_bad = true;
 		out->tx_bad_index = i;

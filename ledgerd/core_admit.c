@@ -116,15 +116,17 @@ static enum chain_verdict judge(struct admitting *a, enum pending_where *where, 
 		*where = PENDING_PARKED;
 		int64_t ahead = c->chain.rules.params.max_pending_per_user; /* the exact window is judged below */
 		enum chain_verdict v = chain_may_wait(&rules, &c->outlook, &a->tx, &a->r->signature, time, ahead, err);
-		if (v != CHAIN_APPLIED)
+		/* All about the nonce comes before its time. */
+		if (v == CHAIN_FAILED || (v == CHAIN_REFUSED && err->code != ERR_EXPIRED))
 			return v;
-		if (!within_window(a, err))
-			return err->code == ERR_BAD_NONCE ? CHAIN_REFUSED : CHAIN_FAILED;
-		if (pool_find_parked(c, tx_from(&a->tx), a->tx.nonce)) {
-			error_set(err, ERR_BAD_NONCE, "another transaction with the nonce %lld waits already", (long long)a->tx.nonce);
-			return CHAIN_REFUSED;
-		}
-		return CHAIN_APPLIED;
+		struct error nonce;
+		bool inside = within_window(a, &nonce);
+		if (inside && pool_find_parked(c, tx_from(&a->tx), a->tx.nonce))
+			inside = error_set(&nonce, ERR_BAD_NONCE, "another transaction with the nonce %lld waits already", (long long)a->tx.nonce);
+		if (inside)
+			return v;
+		*err = nonce;
+		return nonce.code == ERR_BAD_NONCE ? CHAIN_REFUSED : CHAIN_FAILED;
 	}
 	/* The window first, so that nothing is in the outlook that does not enter the queue. What it refuses has to be refused for an earlier reason, if there is one. */
 	if (a->tx.type != TX_USER_CREATION && !within_window(a, err)) {
@@ -132,7 +134,7 @@ static enum chain_verdict judge(struct admitting *a, enum pending_where *where, 
 			return CHAIN_FAILED;
 		struct error earlier;
 		enum chain_verdict v = chain_may_wait(&rules, &c->outlook, &a->tx, &a->r->signature, time, 0, &earlier);
-		if (v != CHAIN_APPLIED)
+		if (v == CHAIN_FAILED || (v == CHAIN_REFUSED && earlier.code != ERR_EXPIRED))
 			*err = earlier;
 		return v == CHAIN_FAILED ? CHAIN_FAILED : CHAIN_REFUSED;
 	}

@@ -12,7 +12,7 @@ enum { KEY_LEN = sizeof(KEY) - 1 };
 DB_SQL(SQL_PAGE, "SELECT key, value FROM state WHERE key > $1 AND key < 'content;' ORDER BY key LIMIT 1000");
 DB_SQL(SQL_LIVE, "SELECT value FROM state WHERE key > $1 AND key < $2");
 DB_SQL(SQL_PUBLISHED, "SELECT t.height, t.idx, t.message FROM transaction_lists l JOIN transactions t ON t.height = l.height AND t.idx = l.idx "
-		      "WHERE l.list = 'type:content_publish' AND (l.height > $1 OR (l.height = $1 AND l.idx > $2)) "
+		      "WHERE l.list = 'type:content_publish' AND (l.height, l.idx) > ($1, $2) "
 		      "ORDER BY l.height, l.idx LIMIT 1000");
 DB_SQL(SQL_NEWEST, "SELECT height FROM blocks ORDER BY height DESC LIMIT 1");
 

@@ -79,14 +79,17 @@ static bool write_line(FILE *to, struct buf *line, const char *path, struct erro
 static bool export_blocks(struct ledger *l, struct db_conn *c, FILE *to, const char *path, int64_t *count, struct error *err)
 {
 	struct buf line = {0};
+	int64_t height;
 	chain_file_head_write(&line, l->genesis.text);
-	bool ok = write_line(to, &line, path, err), found = true;
-	for (*count = 0; ok && found;) {
+	bool ok = store_read_height(c, &height, err) == DB_OK && write_line(to, &line, path, err);
+	for (*count = 0; ok && *count <= height;) {
 		struct arena arena;
 		struct block b;
+		bool found;
 		arena_init(&arena);
-		ok = store_read_block(c, *count, &arena, &b, &found, err) == DB_OK;
-		if (ok && found) {
+		ok = store_read_block(c, *count, &arena, &b, &found, err) == DB_OK &&
+		     (found || error_set(err, ERR_CORRUPT, "there is no block %" PRId64 ", and there are blocks behind it", *count));
+		if (ok) {
 			block_line_write(&line, &b);
 			ok = write_line(to, &line, path, err);
 			++*count;

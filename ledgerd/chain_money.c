@@ -206,7 +206,7 @@ bool apply_confirmation(struct step *s, const char *kind)
 	if (!read_request(s, kind, &r))
 		return false;
 	if (!canonical_read_plain(r.from, &owner) || !canonical_read_plain(r.currency, &code) || !canonical_read_plain(r.amount, &text) ||
-	    !money_form(text, MONEY_KEPT))
+	    !money_form(text, MONEY_KEPT) || owner.n != USER_ID_LEN || code.n > CURRENCY_CODE_MAX)
 		return step_corrupt(s, id);
 	if (!currency_decimals(s, code, &decimals))
 		return false;

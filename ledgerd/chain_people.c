@@ -141,6 +141,8 @@ bool apply_currency(struct step *s)
 		return step_refuse(s, ERR_CURRENCY_EXISTS, "the chain has a currency %.*s already", STR_ARG(code));
 	if (!step_get(s, chain_key(&supply, "supply", code, STR_NONE, STR_NONE), &value))
 		return false;
+	if (str_present(value))
+		return step_corrupt(s, supply.s);
 	struct genesis_currency c = {
 		.code = code,
 		.currency_type = tx_text(s->t, TXF_CURRENCY_TYPE),

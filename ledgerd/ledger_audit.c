@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "crypto/canonical_read.h"
 #include "crypto/merkle_list.h"
 #include "ledger_audit_inside.h"
@@ -158,7 +159,7 @@ static void sum_lists(struct audit_run *a, const struct audit_block *b)
 			continue; /* it has no form: that is told */
 		size_t n = tx_lists_of(&b->decoded.txs[i], &arena, lists);
 		for (size_t j = 0; j < n; j++)
-			audit_sum_add(&a->lists, lists[j], b->height, b->rows[i].idx);
+			audit_sum_add(a, &a->lists, lists[j], b->height, b->rows[i].idx);
 	}
 	arena_free(&arena);
 }
@@ -183,6 +184,15 @@ static void check_first(struct audit_run *a, const struct audit_block *b)
 	chain_memory_take(&a->memory, &w.changes);
 	chain_accept(&a->chain, &w);
 	chain_work_free(&w);
+}
+
+/* Validators are what the next block is judged by: one that makes no sense is not gone on with. */
+static bool validator_fits(struct str key, struct str value)
+{
+	const size_t skip = strlen("validator:");
+	struct validator v;
+	return !str_starts(key, "validator:") || !str_present(value) ||
+	       (validator_read(value, &v) && tx_form_valid(TX_FORM_VALIDATOR, v.id) && str_equal(v.id, str_of(key.p + skip, key.n - skip)));
 }
 
 /*
@@ -213,7 +223,7 @@ static bool recorded_changes(struct audit_run *a, const struct audit_block *b, s
 		sha256(&tree[n].value_hash, after.p, after.n);
 		entries[n] = (struct chain_entry){.key = key, .now = tree[n].present ? after : STR_NONE};
 		list[n] = &entries[n];
-		if (n > 0 && str_compare(entries[n - 1].key, key) >= 0)
+		if ((n > 0 && str_compare(entries[n - 1].key, key) >= 0) || !validator_fits(key, entries[n].now))
 			return false;
 		n++;
 	}
@@ -240,26 +250,30 @@ static bool recorded_changes(struct audit_run *a, const struct audit_block *b, s
 	return true;
 }
 
-static bool check_block(struct audit_run *a, const struct audit_block *b, struct error *err)
+static void check_block(struct audit_run *a, const struct audit_block *b)
 {
 	struct chain_work w;
 	struct chain_report report = {note_finding, a};
+	struct error why;
 	bool clean;
 	check_rows(a, b);
 	sum_lists(a, b);
 	if (b->height == 0) {
 		check_first(a, b);
-		return true;
+		return;
 	}
-	if (!chain_check(&a->chain, chain_memory_source(&a->memory), &b->decoded, &report, &w, &clean, err))
-		return false;
+	if (!chain_check(&a->chain, chain_memory_source(&a->memory), &b->decoded, &report, &w, &clean, &why)) {
+		/* Memory can always be read: what is in it, an earlier block's recorded changes, makes no sense. */
+		note_row(a, TEST_TRANSACTIONS, b->height, -1, NULL, STR_NONE, STR_NONE, why.message);
+		a->broken_off = true;
+		return;
+	}
 	if (!clean)
 		(void)recorded_changes(a, b, &w);
 	keep_step(a, b->height, &w);
 	chain_memory_take(&a->memory, &w.changes);
 	chain_accept(&a->chain, &w);
 	chain_work_free(&w);
-	return true;
 }
 
 /* ---- All of them ---- */
@@ -334,16 +348,14 @@ static bool replay(struct audit_run *a, struct audit_reader *reader, struct sign
 				continue;
 			bool strict = in_range(a, b->height);
 			a->chain.rules.verifier = strict ? signatures_verifier(signatures) : (struct chain_verifier){believe, NULL};
-			ok = check_block(a, b, err);
-			if (!ok)
-				break;
+			check_block(a, b);
 			a->result->blocks += strict;
 			a->result->transactions += strict ? b->row_count : 0;
 			check_kept(a, false);
 			if (a->o->progress)
 				a->o->progress(a->o->ctx, b->height, newest, a->result->transactions);
 		}
-		if (ok && k->last && a->o->to < 0)
+		if (ok && k->last && (a->o->to < 0 || a->o->to == newest))
 			tell_strays(a, k);
 		more = ok && !k->last && !a->broken_off && (a->o->to < 0 || a->chain.height < a->o->to);
 		audit_chunk_free(k);
@@ -354,7 +366,7 @@ static bool replay(struct audit_run *a, struct audit_reader *reader, struct sign
 }
 
 /* Wide enough for a sum of 64-bit amounts, however many. */
-__extension__ typedef __int128 wide_sum;
+__extension__ typedef unsigned __int128 wide_sum; /* it may wrap: 0 is 0 */
 struct currency_sum {
 	struct str code;
 	wide_sum sum; /* balances, holds and stakes less the supply */
@@ -458,6 +470,7 @@ bool ledger_audit(struct db_conn *c, const struct audit_options *o, struct arena
 	}
 	chain_init(&a.chain, &genesis);
 	pthread_mutex_init(&a.lock, NULL);
+	random_bytes(a.salt, sizeof a.salt);
 	struct signatures *signatures = signatures_start(o->jobs ? o->jobs : cores > 0 ? (unsigned)cores : 1, note_wrong, &a, err);
 	struct audit_reader *reader = signatures ? audit_reader_start(c, &a.chain, err) : NULL;
 	bool ok = reader && replay(&a, reader, signatures, newest, err);

@@ -43,11 +43,13 @@ void audit_chunk_free(struct audit_chunk *k);
 /* *blocks, *txs: rows seen, each key once. */
 void audit_reader_stop(struct audit_reader *r, uint64_t *blocks, uint64_t *txs);
 
-/* A 128-bit sum over rows, in any order: equal sums, equal rows (as far as SHA-256 tells them apart). */
+/*
+ * A 128-bit sum over rows, in any order: equal sums, equal rows. Each row's part is hashed with a salt that is drawn when the audit begins, so that
+ * nobody can have looked for rows that sum up to the same.
+ */
 struct audit_sum {
 	uint64_t low, high, count;
 };
-void audit_sum_add(struct audit_sum *s, struct str list, int64_t height, int64_t index);
 
 struct audit_step {
 	int64_t height;
@@ -62,6 +64,7 @@ struct audit_run {
 	struct arena kept;            /* for the whole run */
 	struct audit_step *steps;     /* of the validators, as recomputed */
 	size_t step_count, step_room;
+	uint8_t salt[16];             /* of the sums */
 	struct audit_sum lists;       /* of the rows that transaction_lists should have for transactions */
 	uint64_t block_rows, tx_rows; /* seen by the reader */
 	bool broken_off;              /* a block is missing: what comes behind cannot be judged */
@@ -70,6 +73,7 @@ struct audit_run {
 	size_t wrong_count, wrong_room;
 };
 void audit_report(struct audit_run *a, const struct audit_finding *f);
+void audit_sum_add(const struct audit_run *a, struct audit_sum *s, struct str list, int64_t height, int64_t index);
 static inline struct audit_key audit_int(const char *column, int64_t v) { return (struct audit_key){.column = column, .is_int = true, .number = v}; }
 static inline struct audit_key audit_text(const char *column, struct str s) { return (struct audit_key){.column = column, .text = s}; }
 

@@ -38,11 +38,13 @@ static void list_row(struct audit_run *a, const char *table, struct audit_key x,
 	audit_report(a, &f);
 }
 
-void audit_sum_add(struct audit_sum *s, struct str list, int64_t height, int64_t index)
+void audit_sum_add(const struct audit_run *a, struct audit_sum *s, struct str list, int64_t height, int64_t index)
 {
 	struct hash h;
 	uint64_t low, high;
-	sha256_parts(&h, (const struct str[]){list, str_of((const char *)&height, sizeof height), str_of((const char *)&index, sizeof index)}, 3);
+	const struct str parts[] = {str_of((const char *)a->salt, sizeof a->salt), str_of((const char *)&height, sizeof height),
+				    str_of((const char *)&index, sizeof index), list};
+	sha256_parts(&h, parts, ARRAY_LEN(parts));
 	memcpy(&low, h.b, sizeof low);
 	memcpy(&high, h.b + 8, sizeof high);
 	s->low += low;
@@ -52,19 +54,21 @@ void audit_sum_add(struct audit_sum *s, struct str list, int64_t height, int64_t
 
 /* ---- Keys that are there twice, or are none: a table whose constraints were taken off ---- */
 
+enum { TEXTS_MAX = 4 };
 struct audited {
 	const char *table;
 	const char *keys[AUDIT_KEY_MAX];
 	unsigned ints; /* bit n: keys[n] is an integer */
+	const char *texts[TEXTS_MAX]; /* the other columns */
 };
 static const struct audited tables[] = {
-	{"meta", {"name"}, 0},
-	{"blocks", {"height"}, 1},
-	{"transactions", {"height", "idx"}, 3},
-	{"state", {"key"}, 0},
-	{"state_lists", {"list", "key"}, 0},
-	{"transaction_lists", {"list", "height", "idx"}, 6},
-	{"validator_steps", {"height"}, 1},
+	{"meta", {"name"}, 0, {"value"}},
+	{"blocks", {"height"}, 1, {"hash", "header", "signature", "changes"}},
+	{"transactions", {"height", "idx"}, 3, {"id", "message", "signature"}},
+	{"state", {"key"}, 0, {"value"}},
+	{"state_lists", {"list", "key"}, 0, {NULL}},
+	{"transaction_lists", {"list", "height", "idx"}, 6, {NULL}},
+	{"validator_steps", {"height"}, 1, {"step"}},
 };
 
 static void put_keys(struct buf *sql, const struct audited *t, const char *behind, const char *between)
@@ -73,7 +77,7 @@ static void put_keys(struct buf *sql, const struct audited *t, const char *behin
 		buf_printf(sql, "%s%s%s", i > 0 ? between : "", t->keys[i], behind);
 }
 
-static bool name_odd(struct audit_run *a, const struct audited *t, const char *sql, const char *problem, struct error *err)
+static bool name_odd(struct audit_run *a, const struct audited *t, const char *sql, const char *problem, uint64_t *named, struct error *err)
 {
 	struct db_rows *rows;
 	if (db_query_text(a->c, sql, DB_NO_ARGS, &rows, err) != DB_OK)
@@ -88,8 +92,29 @@ static bool name_odd(struct audit_run *a, const struct audited *t, const char *s
 				f.row[f.row_columns++] = audit_text(t->keys[i], db_is_null(rows, column) ? STR_NONE : db_text(rows, column));
 		}
 		audit_report(a, &f);
+		++*named;
 	}
 	return db_finish(rows, err) == DB_OK;
+}
+
+/* SQLite keeps what it is given: bytes that are no text look the same when they are read, and are not found by who asks for the text. */
+static bool check_kinds(struct audit_run *a, const struct audited *t, struct error *err)
+{
+	struct buf sql = {0};
+	uint64_t named = 0;
+	if (db_kind_of(a->c) != DB_SQLITE)
+		return true;
+	buf_puts(&sql, "SELECT ");
+	put_keys(&sql, t, "", ", ");
+	buf_printf(&sql, " FROM %s WHERE typeof(", t->table);
+	put_keys(&sql, t, ") = 'blob'", " OR typeof(");
+	for (size_t i = 0; i < TEXTS_MAX && t->texts[i]; i++)
+		buf_printf(&sql, " OR typeof(%s) = 'blob'", t->texts[i]);
+	buf_puts(&sql, " ORDER BY ");
+	put_keys(&sql, t, "", ", ");
+	bool ok = name_odd(a, t, buf_z(&sql), "a column holds bytes where it should hold text", &named, err);
+	buf_free(&sql);
+	return ok;
 }
 
 /* `seen` rows were judged, each key once; are there others? */
@@ -98,6 +123,7 @@ static bool check_count(struct audit_run *a, const struct audited *t, uint64_t s
 	struct buf sql = {0};
 	struct db_rows *rows;
 	int64_t count = 0;
+	uint64_t named = 0;
 	buf_printf(&sql, "SELECT COUNT(*) FROM %s", t->table);
 	bool ok = db_query_text(a->c, buf_z(&sql), DB_NO_ARGS, &rows, err) == DB_OK;
 	if (ok) {
@@ -113,12 +139,16 @@ static bool check_count(struct audit_run *a, const struct audited *t, uint64_t s
 		put_keys(&sql, t, "", ", ");
 		buf_puts(&sql, " HAVING COUNT(*) > 1 ORDER BY ");
 		put_keys(&sql, t, "", ", ");
-		ok = name_odd(a, t, buf_z(&sql), "the row is there more than once", err);
+		ok = name_odd(a, t, buf_z(&sql), "the row is there more than once", &named, err);
 		buf_clear(&sql);
 		buf_puts(&sql, "SELECT ");
 		put_keys(&sql, t, "", ", ");
 		buf_printf(&sql, " FROM %s WHERE ", t->table);
 		put_keys(&sql, t, " IS NULL", " OR ");
+		/* Walks begin behind the empty text. */
+		for (size_t i = 0; i < AUDIT_KEY_MAX && t->keys[i]; i++)
+			if (!(t->ints & (1u << i)))
+				buf_printf(&sql, " OR %s = ''", t->keys[i]);
 		/* Below what was walked over; on SQLite, which keeps what it is given, text instead of a number lies above it. */
 		for (size_t i = 0; i < AUDIT_KEY_MAX && t->keys[i]; i++)
 			if (t->ints & (1u << i))
@@ -126,10 +156,14 @@ static bool check_count(struct audit_run *a, const struct audited *t, uint64_t s
 					   t->keys[i]);
 		buf_puts(&sql, " ORDER BY ");
 		put_keys(&sql, t, "", ", ");
-		ok = ok && name_odd(a, t, buf_z(&sql), "the row should not be there: its key is none", err);
+		ok = ok && name_odd(a, t, buf_z(&sql), "the row should not be there: its key is none", &named, err);
+		if (ok && named == 0 && !a->broken_off) {
+			struct audit_finding f = at(t->table, "the table has another number of rows than were judged");
+			audit_report(a, &f);
+		}
 	}
 	buf_free(&sql);
-	return ok;
+	return ok && check_kinds(a, t, err);
 }
 
 /* ---- meta ---- */
@@ -326,7 +360,7 @@ static bool sum_pending(struct audit_run *a, struct error *err)
 		if (!place_of(a, request_tx_id(e->key), &height, &index, &found, err))
 			return false;
 		if (found)
-			audit_sum_add(&a->lists, list, height, index);
+			audit_sum_add(a, &a->lists, list, height, index);
 	}
 	return true;
 }
@@ -390,7 +424,7 @@ static bool walk_tx_lists(struct audit_run *a, struct list_walk *w, bool name, s
 			buf_put_str(&w->list, list);
 			w->height = height;
 			w->index = index;
-			audit_sum_add(&w->sum, list, height, index);
+			audit_sum_add(a, &w->sum, list, height, index);
 			if (!name)
 				continue;
 			bool fits = false;

@@ -340,3 +340,25 @@ def test_both_databases_give_the_same_report(bench, original, database, storage)
         Postgres(url).write(tables[table.name], m.rows)
         assert bench.verify(f"sqlite:{copy}")[:2] == bench.verify(url)[:2], str(m)
         Postgres(url).write(tables[table.name], tables[table.name].rows)
+
+
+UNSEEN = {
+    "an entry under the empty key": "INSERT INTO state VALUES ('', 'x')",
+    "an entry's key as bytes": "UPDATE state SET key = CAST(key AS BLOB) WHERE key LIKE 'user:%'",
+    "a transaction's id as bytes": "UPDATE transactions SET id = CAST(id AS BLOB) WHERE height = 1 AND idx = 0",
+    "a block's hash as bytes": "UPDATE blocks SET hash = CAST(hash AS BLOB) WHERE height = 2",
+    "a list's name as bytes": "UPDATE transaction_lists SET list = CAST(list AS BLOB) WHERE height = 1 AND idx = 0",
+    "a transaction behind the last block": "INSERT INTO transactions VALUES (9999, 0, 'x', '{}', 'x')",
+}
+
+
+@pytest.mark.parametrize("what", UNSEEN)
+def test_what_looks_the_same_when_it_is_read(bench, original, storage, what):
+    """Bytes in a column of texts read like the text, and are not found by whoever asks for it; and what lies beyond both ends of a walk."""
+    if storage != "sqlite":
+        pytest.skip("PostgreSQL's columns have types")
+    copy = bench.copy(original)
+    Sqlite(copy).run(UNSEEN[what])
+    for args in (["--all"], ["--from", "0", "--to", str(bench.chain.height)]):
+        status, findings, summary = bench.verify(f"sqlite:{copy}", *args)
+        assert status == 1 and findings and all(f["check"] == "databaseMatches" for f in findings), (args, findings, summary)

@@ -124,10 +124,49 @@ static void append(struct mempool_store *s, struct mempool_append *a)
 	pthread_detach(thread);
 }
 
+/* ---- Removing ---- */
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* A block takes what came in a row, so a few ranges say it all. */
+static enum db_status remove_in(struct mempool_store *s, struct db_conn *c, const struct mempool_handle *handles, size_t count, struct error *err)
+{
+	(void)s;
+	uint64_t *numbers = xcalloc(count, sizeof *numbers);
+	for (size_t i = 0; i < count; i++)
+		numbers[i] = handles[i].major;
+	qsort(numbers, count, sizeof *numbers, by_number);
+	enum db_status st = DB_OK;
+	for (size_t first = 0, next; st == DB_OK && first < count; first = next) {
+		for (next = first + 1; next < count && numbers[next] == numbers[next - 1] + 1;)
+			next++;
+		st = db_run(c, &SQL_DROP, DB_ARGS(DB_INT((int64_t)numbers[first]), DB_INT((int64_t)numbers[next - 1])), NULL, err);
+	}
+	free(numbers);
+	return st;
+}
+
 /* ---- What was kept ---- */
 
-/* One page from behind *last; *n rows. */
-static enum db_status offer_page(struct mempool_db *m, struct db_conn *c, uint64_t *last, size_t *n, struct error *err)
+/* Rows for which nothing waits: in a block since before a crash or an import, or there twice since the answer to a commit was lost. */
+struct drop_job {
+	struct db_job job; /* first */
+	struct mempool_handle handles[PAGE];
+	size_t count;
+};
+
+static enum db_status run_drop(struct db_job *job, struct db_conn *c, struct error *err)
+{
+	struct drop_job *j = (struct drop_job *)job;
+	return remove_in(NULL, c, j->handles, j->count, err);
+}
+
+/* One page from behind *last; *n rows; those for which nothing waits are noted in *drop. */
+static enum db_status offer_page(struct mempool_db *m, struct db_conn *c, uint64_t *last, size_t *n, struct drop_job *drop, struct error *err)
 {
 	struct db_rows *rows;
 	enum db_status st = db_query(c, &SQL_PAGE, DB_ARGS(DB_INT((int64_t)*last), DB_INT(PAGE)), &rows, err);
@@ -135,14 +174,18 @@ static enum db_status offer_page(struct mempool_db *m, struct db_conn *c, uint64
 	if (st != DB_OK)
 		return st;
 	enum mempool_offer verdict = OFFER_WAITS;
+	drop->count = 0;
 	while (verdict != OFFER_LATER && db_next(rows)) {
 		struct mempool_entry e = {.handle = {(uint64_t)db_int(rows, 0), 0}, .message = db_text(rows, 1), .received_at = db_int(rows, 3)};
 		struct error why;
+		verdict = OFFER_WAITS;
 		(*n)++;
 		if (!ed25519_signature_from_text(db_text(rows, 2), KEY_WRITTEN, &e.signature, &why))
 			log_warn("a row of local_pending has not the form of one", LOG_I("seq", (int64_t)e.handle.major));
 		else
 			verdict = m->events.offer(m->events.core, &e, err);
+		if (verdict == OFFER_SETTLED)
+			drop->handles[drop->count++] = e.handle;
 		if (verdict != OFFER_LATER)
 			*last = e.handle.major;
 	}
@@ -168,18 +211,24 @@ static void *offer_all(void *ctx)
 	struct mempool_db *m = ctx;
 	uint64_t last = 0;
 	size_t n = 1;
+	struct drop_job *drop = xcalloc(1, sizeof *drop);
+	drop->job.run = run_drop;
 	while (n > 0 && !stopping(m)) {
 		struct error err;
 		struct db_conn *c = db_pool_reader(m->pool, &err);
-		enum db_status st = c ? offer_page(m, c, &last, &n, &err) : DB_UNAVAILABLE;
+		enum db_status st = c ? offer_page(m, c, &last, &n, drop, &err) : DB_UNAVAILABLE;
 		if (c)
 			db_pool_release(m->pool, c);
+		struct error why;
+		if (c && drop->count > 0 && db_pool_write(m->pool, &drop->job, &why) != DB_OK)
+			log_debug("settled transactions stay in local_pending until the next start", LOG_S("why", why.message));
 		if (st != DB_OK) {
 			log_warn("waiting transactions could not be read yet", LOG_S("why", err.message));
 			n = 1;
 			nanosleep(&(struct timespec){.tv_nsec = 200 * 1000 * 1000}, NULL);
 		}
 	}
+	free(drop);
 	if (stopping(m))
 		return NULL;
 	pthread_mutex_lock(&m->lock);
@@ -199,30 +248,6 @@ static bool start(struct mempool_store *s, const struct mempool_events *e, struc
 }
 
 /* ---- The rest ---- */
-
-static int by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return (x > y) - (x < y);
-}
-
-/* A block takes what came in a row, so a few ranges say it all. */
-static enum db_status remove_in(struct mempool_store *s, struct db_conn *c, const struct mempool_handle *handles, size_t count, struct error *err)
-{
-	(void)s;
-	uint64_t *numbers = xcalloc(count, sizeof *numbers);
-	for (size_t i = 0; i < count; i++)
-		numbers[i] = handles[i].major;
-	qsort(numbers, count, sizeof *numbers, by_number);
-	enum db_status st = DB_OK;
-	for (size_t first = 0, next; st == DB_OK && first < count; first = next) {
-		for (next = first + 1; next < count && numbers[next] == numbers[next - 1] + 1;)
-			next++;
-		st = db_run(c, &SQL_DROP, DB_ARGS(DB_INT((int64_t)numbers[first]), DB_INT((int64_t)numbers[next - 1])), NULL, err);
-	}
-	free(numbers);
-	return st;
-}
 
 static void settled(struct mempool_store *s, const struct mempool_handle *handles, size_t count)
 {

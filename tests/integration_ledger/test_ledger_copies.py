@@ -3,12 +3,13 @@
 import itertools
 import json
 import pathlib
+import sqlite3
 
 import pytest
 from tana_testing import oracle, pg
 from tana_testing.client import eventually
 from tana_testing.daemon import binary, run
-from tana_testing.ledger import VALIDATOR, state_of
+from tana_testing.ledger import VALIDATOR, state_of, write_key
 from tana_testing.ledger_cases import World
 from tana_testing.ledger_chain import Chain, read_chain, write_chain
 from tana_testing.ledger_history import History
@@ -233,3 +234,36 @@ def test_a_follower_believes_nothing(ledger_factory):
         observer.wait_height(2)
         assert observer.balance(world.alice) == ("889.00", "10.00")
         observer.whole()
+
+
+def in_file(url, storage):
+    if storage != "sqlite":
+        pytest.skip("looks into the file")
+    return sqlite3.connect(url.removeprefix("sqlite:"), isolation_level=None)
+
+
+def test_a_chain_with_a_hole_is_not_given_away(copy, storage):
+    """It would look like a whole chain that ends before the hole."""
+    data = (VECTORS / "chain.jsonl").read_bytes()
+    there = copy(read_chain(data).genesis)
+    db = in_file(there.url, storage)
+    there.take(data)
+    db.execute("DELETE FROM blocks WHERE height = 4")
+    done = there.run("export", "--to", there.directory / "out.jsonl")
+    assert done.returncode != 0 and "no block 4" in done.stderr, done
+
+
+def test_what_is_in_a_block_already_waits_no_more(copy, storage):
+    """What an import, or a crash, left among those that wait goes at the next start, without a block of its own."""
+    world = World(timestamp=now() - 100_000)
+    chain = Chain(world.genesis)
+    assert chain.produce(world.setup[:4], VALIDATOR, world.key, now() - 50_000)[1] == []
+    there = copy(world.genesis)
+    db = in_file(there.url, storage)
+    there.take(write_chain(chain))
+    db.execute("INSERT INTO local_pending SELECT 10 + idx, id, message, signature, 0 FROM transactions")
+    db.execute("INSERT INTO local_pending VALUES (99, 'x', '{}', 'no signature', 0)")
+    key = write_key(there.directory / "node-key.json", world.key, VALIDATOR)
+    done = there.run("produce", "--validator-id", VALIDATOR, "--node-key", key)
+    assert done.returncode == 0 and "no block" in done.stdout, done
+    assert db.execute("SELECT seq FROM local_pending").fetchall() == [(99,)]

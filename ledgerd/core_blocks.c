@@ -426,7 +426,8 @@ bool core_take_block(struct core *c, const struct block *b, struct error *err)
 	c->committing = ok;
 	pthread_mutex_unlock(&c->lock);
 	signatures_stop(signatures);
-	if (ok && !t.found && signed_wrong.found)
+	/* A wrong signature is the reason for what else does not fit. */
+	if (ok && signed_wrong.found)
 		*err = signature_error;
 	if (ok) {
 		bool kept = !t.found && !signed_wrong.found && core_commit(c, &w, NULL, 0, NULL, 0, err);

@@ -28,13 +28,14 @@ static void put_block(struct buf *out, const struct other *o, int64_t h)
 {
 	size_t at = out->len;
 	block_line_write(out, &sample.blocks[h]);
-	/* "hash":"x...": its first digit. */
 	/* The other's spelling need not be the canonical one. */
 	if (h % 3 == 2)
 		buf_puts(out, "\n  ");
-	if (h == o->wrong)
-		for (char *p = strstr(out->data + at, "\"hash\":\"") + 8, *end = p + 1; p < end; p++)
-			*p = *p == '0' ? '1' : '0';
+	/* "hash":"x...": its first digit. */
+	if (h == o->wrong) {
+		size_t digit = (size_t)(strstr(buf_z(out) + at, "\"hash\":\"") - out->data) + 8;
+		out->data[digit] = out->data[digit] == '0' ? '1' : '0';
+	}
 }
 
 static struct http_reply *get_status(struct http_request *r)

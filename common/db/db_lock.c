@@ -41,13 +41,26 @@ static struct db_lock *lock_file(const char *path, const char *name, struct erro
 	return l;
 }
 
-/* Advisory locks have numbers; this one is of the name's bytes (FNV-1a), for locks of one database only. */
-static int64_t lock_number(const char *name)
+static uint64_t hash_more(uint64_t h, struct str s)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
-	for (const char *p = name; *p; p++)
-		h = (h ^ (unsigned char)*p) * UINT64_C(1099511628211);
-	return (int64_t)(h >> 1);
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * UINT64_C(1099511628211);
+	return h;
+}
+
+/* Advisory locks have numbers, and one database's tables may be in several schemas: the number is of both names (FNV-1a). */
+static enum db_status lock_number(struct db_conn *c, const char *name, int64_t *number, struct error *err)
+{
+	DB_SQL(sql, "SELECT CAST(current_schema() AS TEXT)");
+	struct db_rows *rows;
+	uint64_t h = hash_more(UINT64_C(14695981039346656037), str_of(name, strlen(name) + 1));
+	enum db_status st = db_query(c, &sql, DB_NO_ARGS, &rows, err);
+	if (st != DB_OK)
+		return st;
+	if (db_next(rows))
+		h = hash_more(h, db_text(rows, 0));
+	*number = (int64_t)(h >> 1);
+	return db_finish(rows, err);
 }
 
 static struct db_lock *lock_server(const char *url, const char *name, struct error *err)
@@ -55,11 +68,14 @@ static struct db_lock *lock_server(const char *url, const char *name, struct err
 	DB_SQL(sql, "SELECT CAST(pg_try_advisory_lock($1) AS INTEGER)");
 	struct db_lock *l = xcalloc(1, sizeof *l);
 	struct db_rows *rows;
+	int64_t number;
 	bool got = false;
 	l->fd = -1;
 	enum db_status st = db_open(url, DB_OPEN_EXISTING, name, &l->conn, err);
 	if (st == DB_OK)
-		st = db_query(l->conn, &sql, DB_ARGS(DB_INT(lock_number(name))), &rows, err);
+		st = lock_number(l->conn, name, &number, err);
+	if (st == DB_OK)
+		st = db_query(l->conn, &sql, DB_ARGS(DB_INT(number)), &rows, err);
 	if (st == DB_OK) {
 		got = db_next(rows) && db_int(rows, 0) == 1;
 		st = db_finish(rows, err);

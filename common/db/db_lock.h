@@ -1,7 +1,7 @@
 /*
  * A lock on a database that one process holds as long as it lives: for what only one may do (make blocks). It goes with the process, however that
  * ends: on SQLite it is a lock on a file beside the database (PATH-<name>.lock, left there), on PostgreSQL an advisory lock of a connection of its
- * own.
+ * own, for the schema that the URL names: services in other schemas of the same database hold theirs.
  */
 #ifndef TANA_DB_LOCK_H
 #define TANA_DB_LOCK_H

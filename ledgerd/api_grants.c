@@ -17,7 +17,7 @@ struct grant_job {
 	struct ledger_grant_query asked;
 	int64_t now; /* ms */
 	bool noted;
-	int64_t open;
+	struct grants_open open;
 };
 
 /* The text, over which the signature goes, is that of the user's key now. */
@@ -79,8 +79,8 @@ static void noted(struct db_job *job, enum db_status status, const struct error 
 		return;
 	}
 	if (!j->noted) {
-		error_set(&refusal, ERR_GRANT_LIMIT, "%lld bytes are granted and not published; a user may have %lld of them", (long long)j->open,
-			  (long long)GRANT_BYTES_MAX);
+		error_set(&refusal, ERR_GRANT_LIMIT, "%lld contents of %lld bytes are granted and not published; a user may have %d, of %lld bytes",
+			  (long long)j->open.count, (long long)j->open.bytes, (int)GRANT_COUNT_MAX, (long long)GRANT_BYTES_MAX);
 		error_hint(&refusal, "Publish what was uploaded, or wait until the grants are a day old.");
 		http_finish(j->r, http_reply_error(j->r, &refusal));
 		return;

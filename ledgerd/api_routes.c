@@ -114,7 +114,8 @@ const struct http_route ledger_routes[] = {
 	READ("/content/sync", api_content_sync, content_sync_answers, NULL, NULL, "How far this node's content is", "What the chain refers to is fetched into the local t4 in the background."),
 	{.method = HTTP_POST, .path = "/content/grants", .handler = api_grant, .access = ACCESS_USER_SIGNED, .flags = HTTP_WRITE, .body_max = 4096,
 	 .body = &ledger_grant_query_message, .answers = grant_answers, .errors = grant_errors, .summary = "Leave to bring bytes to t4",
-	 .doc = "A token bound to the hash and size. At most 1 GiB may be granted to a user and not published; what is never published is collected after a day."},
+	 .doc = "A token bound to the hash and size. At most 1 GiB, in at most 1,000 contents, may be granted to a user and not published; what is never "
+		"published is collected after a day."},
 	READ("/blocks", api_blocks, block_list_answers, NULL, blocks_params, "List blocks", "Ascending. Give nextCursor as from= to go on."),
 	READ("/blocks/:height", api_block, block_answers, block_errors, NULL, "One block", NULL),
 	READ("/blocks/latest", api_block_latest, block_answers, NULL, NULL, "The newest block", NULL),

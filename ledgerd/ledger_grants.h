@@ -9,14 +9,20 @@
 #include "db/db.h"
 
 #define GRANT_BYTES_MAX (INT64_C(1) << 30) /* granted to one user, and not published */
-enum { GRANT_SKEW_MS = 60 * 1000 /* between the signature's time and the ledger's clock */ };
+enum {
+	GRANT_COUNT_MAX = 1000,  /* likewise, however small: what the next one has to count */
+	GRANT_SKEW_MS = 60 * 1000 /* between the signature's time and the ledger's clock */
+};
 
+struct grants_open {
+	int64_t count, bytes;
+};
 /*
- * Within a write transaction: notes a grant, unless the user would have more than GRANT_BYTES_MAX open with it (then *open says how much is, and
- * nothing is noted). A grant for a hash noted before, or published by this user, takes no more. Notes
+ * Within a write transaction: notes a grant, unless the user would have more than GRANT_COUNT_MAX or GRANT_BYTES_MAX open with it (then *open says how
+ * much is, and nothing is noted). A grant for a hash noted before, or published by this user, takes no more. Notes
  * older than keep_ms do not count.
  */
-MUST_CHECK enum db_status grant_note(struct db_conn *c, struct str user, struct str hash, int64_t size, int64_t now_ms, int64_t keep_ms, bool *noted, int64_t *open,
-				     struct error *err);
+MUST_CHECK enum db_status grant_note(struct db_conn *c, struct str user, struct str hash, int64_t size, int64_t now_ms, int64_t keep_ms, bool *noted,
+				     struct grants_open *open, struct error *err);
 
 #endif

@@ -82,5 +82,10 @@ const struct db_migration ledger_migrations[] = {
 		.sqlite = TABLES(" WITHOUT ROWID", ""),
 		.postgres = TABLES("", " COLLATE \"C\""),
 	},
+	{
+		/* Has all that is asked about a user's open grants. */
+		.name = "0002 open grants",
+		.sql = "CREATE INDEX local_grants_open ON local_grants (user_id, granted_at, hash, size);",
+	},
 };
 const size_t ledger_migration_count = ARRAY_LEN(ledger_migrations);

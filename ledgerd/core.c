@@ -9,7 +9,11 @@
 #include "crypto/canonical_read.h"
 #include "ledger_feed.h"
 
-enum { LAST_BLOCKS_CHECKED = 8 /* at a start, signatures included */ };
+enum {
+	LAST_BLOCKS_CHECKED = 8,    /* at a start, signatures included */
+	REFUSED_PAGE = 10000,
+	REFUSED_SLACK_MS = 5 * 60000 /* a transaction may be of a minute later than its refusal */
+};
 
 int64_t core_now(void)
 {
@@ -173,23 +177,52 @@ static bool check_last_blocks(struct core *c, struct db_conn *conn, struct error
 	return ok;
 }
 
-static bool load_refused(struct core *c, struct db_conn *conn, struct error *err)
+/* Up to REFUSED_PAGE ids of those refused since then, behind `last`, which becomes the last of them. */
+static enum db_status load_refused_page(struct core *c, struct db_conn *conn, int64_t since, char last[HASH_TEXT_LEN + 1], size_t *n, struct error *err)
 {
-	DB_SQL(sql, "SELECT id, event_id FROM local_refused");
+	DB_SQL(sql, "SELECT id FROM local_refused WHERE id > $1 AND refused_at >= $2 ORDER BY id LIMIT $3");
 	struct db_rows *rows;
-	int64_t newest = ledger_event_refusal(c->chain.height, 0) - 1;
+	enum db_status st = db_query(conn, &sql, DB_ARGS(DB_TEXT(str_from(last)), DB_INT(since), DB_INT(REFUSED_PAGE)), &rows, err);
+	*n = 0;
+	if (st != DB_OK)
+		return st;
+	for (; db_next(rows); ++*n) {
+		struct hash id;
+		if (hash_from_text(db_text(rows, 0), &id)) {
+			refused_set_put(c->refused, &id, clock_mono_ms());
+			hash_to_text(&id, last);
+		}
+	}
+	return db_finish(rows, err);
+}
+
+/* Which number the next refusal of this height has. */
+static bool count_refusals(struct core *c, struct db_conn *conn, struct error *err)
+{
+	DB_SQL(sql, "SELECT MAX(event_id) FROM local_refused");
+	struct db_rows *rows;
+	int64_t first = ledger_event_refusal(c->chain.height, 0);
 	if (db_query(conn, &sql, DB_NO_ARGS, &rows, err) != DB_OK)
 		return false;
-	while (db_next(rows)) {
-		struct hash id;
-		if (hash_from_text(db_text(rows, 0), &id))
-			refused_note(c, &id);
-		if (db_int(rows, 1) > newest)
-			newest = db_int(rows, 1);
-	}
+	int64_t newest = db_next(rows) && !db_is_null(rows, 0) ? db_int(rows, 0) : first - 1;
 	c->refusals_height = c->chain.height;
-	c->refusals_of_height = newest + 1 - ledger_event_refusal(c->chain.height, 0);
+	c->refusals_of_height = newest < first ? 0 : newest + 1 - first;
 	return db_finish(rows, err) == DB_OK;
+}
+
+/* Only those that would not be refused for their time by now: whatever is refused anew is looked for in the database anyway. */
+static bool load_refused(struct core *c, struct db_conn *conn, struct error *err)
+{
+	int64_t period = c->chain.rules.params.timestamp_window_ms + REFUSED_SLACK_MS, since = clock_wall_ms() - period;
+	char last[HASH_TEXT_LEN + 1] = "";
+	size_t n = REFUSED_PAGE;
+	if (c->l->config.role == LEDGER_FRONT)
+		return true;
+	c->refused = refused_set_new(period);
+	while (n == REFUSED_PAGE)
+		if (load_refused_page(c, conn, since, last, &n, err) != DB_OK)
+			return false;
+	return count_refusals(c, conn, err);
 }
 
 struct core *core_open(struct ledger *l, struct mempool_store *store, struct error *err)
@@ -267,6 +300,7 @@ void core_close(struct core *c)
 	core_stop(c);
 	core_settle(c);
 	pool_free_all(c);
+	refused_set_free(c->refused);
 	chain_view_free(&c->outlook);
 	state_cache_free(c->cache);
 	chain_free(&c->chain);

@@ -258,7 +258,7 @@ void core_admit(struct core *c, struct admission_request *r)
 	pthread_mutex_lock(&c->lock);
 	pool_trim_outlook(c);
 	struct core_pending *waiting = pool_find(c, &a.tx.id);
-	bool waits = waiting && waiting->durable, perhaps_refused = refused_perhaps(c, &a.tx.id);
+	bool waits = waiting && waiting->durable, perhaps_refused = !c->refused || refused_set_perhaps(c->refused, &a.tx.id);
 	size_t wanted = waits ? 0 : missing_entries(&a, missing);
 	uint64_t epoch = c->epoch;
 	/* One entry alone is as well read under the lock. */

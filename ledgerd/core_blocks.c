@@ -241,7 +241,7 @@ static bool clear_queue(struct making *m)
 		if (!m->offers[i].left && m->offers[i].verdict == CHAIN_APPLIED)
 			pool_remove(c, m->offers[i].owner);
 	for (size_t i = 0; i < m->refusal_count; i++) {
-		refused_note(c, &m->refusals[i].pending->append.id);
+		refused_set_put(c->refused, &m->refusals[i].pending->append.id, clock_mono_ms());
 		pool_remove(c, m->refusals[i].pending);
 	}
 	/* One whose place among the parked was taken meanwhile stays where it is: its next block refuses it. */

@@ -7,6 +7,7 @@
 #include "core.h"
 #include "ledger_store.h"
 #include "mempool_store.h"
+#include "refused_set.h"
 #include "state_cache.h"
 
 enum pending_where {
@@ -53,9 +54,7 @@ struct core {
 	struct pending_list ready, parked;
 	uint64_t next_number, pool_bytes;
 	struct core_stats stats;
-	/* Ids of refusals on record, as a hint where to look: a set of their first 8 bytes. */
-	uint64_t *refused;
-	size_t refused_cap, refused_count;
+	struct refused_set *refused;       /* ids of refusals on record, as a hint where to look; NULL: another process writes them */
 	int64_t refusals_height, refusals_of_height; /* how many refusals have an event of that height; the committing thread's */
 	struct mempool_store *store;       /* NULL: an observer's, and in commands */
 	bool caught_up;                    /* the store has offered what was kept */
@@ -101,10 +100,6 @@ enum chain_verdict pool_apply(struct core *c, const struct tx *t, const struct e
 /* Parses a pending one's message again; it was fine once (invariant). */
 void pool_parse(const struct core *c, const struct core_pending *p, struct arena *arena, struct tx *out);
 void pool_free_all(struct core *c);
-
-/* The set of refused ids. */
-void refused_note(struct core *c, const struct hash *id);
-bool refused_perhaps(const struct core *c, const struct hash *id);
 
 /* core.c: as core_is_validator, under the lock. */
 bool core_has_validator(const struct core *c, struct str id, const struct ed25519_public *key);

@@ -200,49 +200,4 @@ void pool_free_all(struct core *c)
 		pool_remove(c, c->parked.first);
 	strmap_free(&c->by_id);
 	strmap_free(&c->parked_slots);
-	free(c->refused);
-}
-
-/* ---- Refusals on record ---- */
-
-static uint64_t refused_key(const struct hash *id)
-{
-	uint64_t v;
-	memcpy(&v, id->b, sizeof v);
-	return v ? v : 1; /* 0 is a free place */
-}
-
-static void refused_place(uint64_t *set, size_t cap, uint64_t v)
-{
-	size_t at = v & (cap - 1);
-	while (set[at] && set[at] != v)
-		at = (at + 1) & (cap - 1);
-	set[at] = v;
-}
-
-void refused_note(struct core *c, const struct hash *id)
-{
-	if (2 * (c->refused_count + 1) > c->refused_cap) {
-		size_t cap = c->refused_cap ? 2 * c->refused_cap : 1024;
-		uint64_t *set = xcalloc(cap, sizeof *set);
-		for (size_t i = 0; i < c->refused_cap; i++)
-			if (c->refused[i])
-				refused_place(set, cap, c->refused[i]);
-		free(c->refused);
-		c->refused = set;
-		c->refused_cap = cap;
-	}
-	refused_place(c->refused, c->refused_cap, refused_key(id));
-	c->refused_count++;
-}
-
-bool refused_perhaps(const struct core *c, const struct hash *id)
-{
-	uint64_t v = refused_key(id);
-	if (c->refused_cap == 0)
-		return c->l->config.role == LEDGER_FRONT; /* another process writes them */
-	for (size_t at = v & (c->refused_cap - 1); c->refused[at]; at = (at + 1) & (c->refused_cap - 1))
-		if (c->refused[at] == v)
-			return true;
-	return c->l->config.role == LEDGER_FRONT;
 }

@@ -438,8 +438,9 @@ size_t core_list_pending(struct core *c, uint64_t after, size_t limit, struct ar
 
 bool core_next_nonce(struct core *c, struct str user_id, int64_t *last_nonce)
 {
+	struct error err;
 	pthread_mutex_lock(&c->lock);
-	pool_trim_outlook(c);
+	(void)!pool_tend_outlook(c, &err); /* a stale one knows it nearly */
 	bool known = core_last_nonce(c, &c->outlook, user_id, last_nonce);
 	pthread_mutex_unlock(&c->lock);
 	return known;

@@ -183,7 +183,7 @@ static void appended(struct mempool_append *append, const struct mempool_handle 
 		pthread_cond_broadcast(&c->changed);
 	} else {
 		pool_remove(c, p);
-		pool_rebuild(c);
+		c->outlook_stale = true; /* made anew once for all that fail together */
 	}
 	pthread_mutex_unlock(&c->lock);
 	for (struct admission_request *next; r; r = next) {
@@ -256,7 +256,7 @@ void core_admit(struct core *c, struct admission_request *r)
 	}
 	struct str missing[CHAIN_KEYS_MAX];
 	pthread_mutex_lock(&c->lock);
-	pool_trim_outlook(c);
+	(void)!pool_tend_outlook(c, &err); /* the verdict comes below */
 	struct core_pending *waiting = pool_find(c, &a.tx.id);
 	bool waits = waiting && waiting->durable, perhaps_refused = !c->refused || refused_set_perhaps(c->refused, &a.tx.id);
 	size_t wanted = waits ? 0 : missing_entries(&a, missing);
@@ -283,7 +283,7 @@ void core_admit(struct core *c, struct admission_request *r)
 	enum chain_verdict verdict = CHAIN_FAILED;
 	pthread_mutex_lock(&c->lock);
 	waiting = pool_find(c, &a.tx.id);
-	if (!waiting && room(c, a.tx.message.n, &err) && c->store->ops->ready(c->store, &err)) {
+	if (!waiting && room(c, a.tx.message.n, &err) && c->store->ops->ready(c->store, &err) && pool_tend_outlook(c, &err)) {
 		verdict = judge(&a, &where, &err);
 		if (verdict == CHAIN_APPLIED)
 			enqueue(&a, where);

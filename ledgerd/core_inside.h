@@ -49,6 +49,8 @@ struct core {
 	struct state_cache *cache;
 	uint64_t epoch;                    /* grows when the cache follows a block */
 	struct chain_view outlook;         /* the state when all that is ready has been applied */
+	bool outlook_stale;                /* something it has left the queue: pool_tend_outlook comes before it is asked */
+	int64_t outlook_made_ms;           /* monotonic: when it was last made anew */
 	size_t outlook_applied;            /* transactions tried on it since it was empty: its memory grows with each, and with each entry asked for */
 	struct strmap by_id, parked_slots; /* of struct core_pending * */
 	struct pending_list ready, parked;
@@ -93,8 +95,11 @@ MUST_CHECK bool pool_park(struct core *c, struct core_pending *p);
 void pool_rebuild(struct core *c);
 /* Empty: nothing is ready. */
 void pool_reset_outlook(struct core *c);
-/* The same as pool_rebuild when it holds far more than what is ready needs: whatever is asked for, and refused, leaves something in it. */
-void pool_trim_outlook(struct core *c);
+/*
+ * The same as pool_rebuild when it is stale, or holds far more than what is ready needs: whatever is asked for, and refused, leaves something in it.
+ * False (ERR_UNAVAILABLE): it stays stale for now, since making it anew each time would leave no time for anything else.
+ */
+MUST_CHECK bool pool_tend_outlook(struct core *c, struct error *err);
 /* Applies one to the outlook without looking at its signature. */
 enum chain_verdict pool_apply(struct core *c, const struct tx *t, const struct ed25519_signature *s, struct error *err);
 /* Parses a pending one's message again; it was fine once (invariant). */

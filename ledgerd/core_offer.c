@@ -38,6 +38,8 @@ static enum mempool_offer take(struct core *c, const struct tx *t, const struct 
 {
 	int64_t last;
 	enum pending_where where = PENDING_READY;
+	if (!pool_tend_outlook(c, err))
+		return OFFER_LATER;
 	switch (pool_apply(c, t, &e->signature, err)) {
 	case CHAIN_APPLIED:
 		break;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "core_inside.h"
@@ -165,16 +166,23 @@ void pool_reset_outlook(struct core *c)
 {
 	chain_view_reset(&c->outlook);
 	c->outlook_applied = 0;
+	c->outlook_stale = false;
 }
 
 /* Beyond so many entries and applications the outlook is made anew, if few of them are what waits: one transaction asks for some dozen entries. */
 enum { OUTLOOK_MAX = 200000, OUTLOOK_EACH = 32 };
 
-void pool_trim_outlook(struct core *c)
+/* One of more than so many that are ready is made anew when each of them had time for some dozen applications. */
+enum { OUTLOOK_SMALL = 1000, OUTLOOK_READY_A_MS = 20 };
+
+bool pool_tend_outlook(struct core *c, struct error *err)
 {
-	size_t kept = c->outlook.entries.count + c->outlook_applied;
-	if (kept > OUTLOOK_MAX && kept > OUTLOOK_EACH * c->ready.count)
+	size_t kept = c->outlook.entries.count + c->outlook_applied, ready = c->ready.count;
+	if (c->outlook_stale && ready > OUTLOOK_SMALL && clock_mono_ms() < c->outlook_made_ms + (int64_t)(ready / OUTLOOK_READY_A_MS))
+		return error_set(err, ERR_UNAVAILABLE, "transactions cannot be kept at present: try again in a while");
+	if (c->outlook_stale || (kept > OUTLOOK_MAX && kept > OUTLOOK_EACH * ready))
 		pool_rebuild(c);
+	return true;
 }
 
 void pool_rebuild(struct core *c)
@@ -190,6 +198,7 @@ void pool_rebuild(struct core *c)
 	for (size_t i = 0; i < n; i++)
 		pool_promote(c, str_of(users[i], USER_ID_LEN));
 	free(users);
+	c->outlook_made_ms = clock_mono_ms();
 }
 
 void pool_free_all(struct core *c)

@@ -200,6 +200,10 @@ def test_the_same_again(ledger):
     assert found.status == 200 and found.json["status"] == "refused" and found.json["code"] == "insufficient_funds", found
     ledger.restart()
     assert ledger.look(dropped).expect(200)["code"] == "insufficient_funds"
+    eventually(lambda: ledger.get("/ready").status == 200, 10)
+    # Nor is it taken when it would fit.
+    ledger.include(ledger.sovereign.adjust(alice, "10000"))
+    assert ledger.submit(dropped).expect(200)["status"] == "refused"
     assert ledger.submit(transfer).expect(200)["status"] == "included"
     eventually(lambda: ledger.get("/ready").status == 200, 10)
     ledger.whole()

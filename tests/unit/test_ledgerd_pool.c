@@ -1,4 +1,7 @@
-/* ledgerd: what waits in memory, without a database: pages of it miss nothing, and its outlook does not grow with what is asked for. */
+/*
+ * ledgerd: what waits in memory, without a database: pages of it miss nothing, and its outlook does not grow with what is asked for, nor is made anew for
+ * each of many that could not be kept.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +21,33 @@ struct world {
 	struct chain_memory memory;
 	struct arena arena;
 	struct str sovereign;
+	struct ed25519_secret key; /* the sovereign's */
+	size_t reads;              /* of the state behind the outlook */
 };
+
+/* The published chain's genesis with a sovereign whose key is here. */
+static struct str our_genesis(struct world *w, struct str text)
+{
+	static const char mark[] = "The Sovereign\",\"publicKey\":\"";
+	struct ed25519_public key;
+	char public_text[ED25519_PUBLIC_TEXT_LEN + 1];
+	ed25519_from_seed(&w->key, (const uint8_t[ED25519_SEED_SIZE]){7});
+	key = w->key.public_key;
+	ed25519_public_to_text(&key, public_text);
+	struct str copy = arena_copy(&w->arena, text);
+	char *at = memmem(copy.p, copy.n, mark, strlen(mark));
+	assert_non_null(at);
+	memcpy(at + strlen(mark), public_text, ED25519_PUBLIC_TEXT_LEN);
+	return copy;
+}
+
+static bool counted_get(void *ctx, struct str key, struct str *value, struct error *err)
+{
+	struct world *w = ctx;
+	struct chain_source source = chain_memory_source(&w->memory);
+	w->reads++;
+	return source.get(source.ctx, key, value, err);
+}
 
 static void begin(struct world *w)
 {
@@ -35,7 +64,7 @@ static void begin(struct world *w)
 	char *end_of_line = memchr(text.data, '\n', text.len);
 	assert_non_null(end_of_line);
 	assert_true(chain_file_head_read(str_of(text.data, (size_t)(end_of_line - text.data)), &genesis, &err));
-	assert_true(genesis_read(arena_copy(&w->arena, genesis), &w->arena, &g, &err));
+	assert_true(genesis_read(our_genesis(w, genesis), &w->arena, &g, &err));
 	buf_free(&text);
 	struct core *c = &w->core;
 	c->l = &w->ledger;
@@ -50,12 +79,15 @@ static void begin(struct world *w)
 		if (str_starts(e->key, "user:"))
 			w->sovereign = arena_copy(&w->arena, str_of(e->key.p + 5, e->key.n - 5));
 	assert_true(str_present(w->sovereign));
-	chain_view_init(&c->outlook, chain_memory_source(&w->memory));
+	chain_view_init(&c->outlook, (struct chain_source){counted_get, w});
+	c->problem.code = ERR_COUNT;
 }
 
 static void end(struct world *w)
 {
 	pool_free_all(&w->core);
+	refused_set_free(w->core.refused);
+	state_cache_free(w->core.cache);
 	chain_view_free(&w->core.outlook);
 	chain_free(&w->core.chain);
 	chain_memory_free(&w->memory);
@@ -64,19 +96,25 @@ static void end(struct world *w)
 }
 
 /* A transaction of the sovereign's that changes nothing but the nonce. */
+static struct str message_of(struct world *w, int64_t nonce)
+{
+	const struct core *c = &w->core;
+	int64_t now = core_now() > c->chain.timestamp ? core_now() : c->chain.timestamp + 1;
+	return arena_printf(&w->arena, "{\"chainId\":\"%.*s\",\"from\":\"%.*s\",\"nonce\":%lld,\"timestamp\":%lld,\"type\":\"user_update\"}",
+			    STR_ARG(c->chain.genesis.chain_id), STR_ARG(w->sovereign), (long long)nonce, (long long)now);
+}
+
 static void add(struct world *w, int64_t nonce, enum pending_where where)
 {
 	struct core *c = &w->core;
 	struct ed25519_signature signature = {{0}};
 	struct error err;
 	struct tx t;
-	int64_t now = core_now() > c->chain.timestamp ? core_now() : c->chain.timestamp + 1;
-	struct str message = arena_printf(&w->arena, "{\"chainId\":\"%.*s\",\"from\":\"%.*s\",\"nonce\":%lld,\"timestamp\":%lld,\"type\":\"user_update\"}",
-					  STR_ARG(c->chain.genesis.chain_id), STR_ARG(w->sovereign), (long long)nonce, (long long)now);
+	struct str message = message_of(w, nonce);
 	assert_true(tx_parse(message, 65536, &w->arena, &t, &err));
 	if (where == PENDING_READY && pool_apply(c, &t, &signature, &err) != CHAIN_APPLIED)
 		fail_msg("%s", err.message);
-	struct core_pending *p = pool_new(c, &t, &signature, now);
+	struct core_pending *p = pool_new(c, &t, &signature, core_now());
 	pool_insert(c, p, where);
 	if (where == PENDING_READY)
 		pool_promote(c, p->from);
@@ -132,15 +170,150 @@ static void test_outlook_is_trimmed(void **state)
 		int n = snprintf(key, sizeof key, "user:%d", i);
 		assert_true(chain_view_get(&w.core.outlook, str_of(key, (size_t)n), &value, &err));
 		if (i == 1000) {
-			pool_trim_outlook(&w.core);
+			assert_true(pool_tend_outlook(&w.core, &err));
 			assert_true(w.core.outlook.entries.count > 1000);
 		}
 	}
-	pool_trim_outlook(&w.core);
+	struct error err;
+	assert_true(pool_tend_outlook(&w.core, &err));
 	assert_true(w.core.outlook.entries.count < 100);
 	int64_t nonce;
 	assert_true(core_last_nonce(&w.core, &w.core.outlook, w.sovereign, &nonce));
 	assert_int_equal(nonce, 1);
+	end(&w);
+}
+
+/* With very many waiting it is not made anew all the time. */
+static void test_a_large_outlook_stays_stale_for_a_while(void **state)
+{
+	(void)state;
+	struct world w;
+	struct error err;
+	begin(&w);
+	for (int i = 0; i < 1001; i++)
+		add(&w, i + 1, PENDING_READY);
+	w.core.outlook_stale = true;
+	assert_true(pool_tend_outlook(&w.core, &err));
+	assert_false(w.core.outlook_stale);
+	w.core.outlook_stale = true;
+	w.core.outlook_made_ms += 3600 * 1000;
+	assert_false(pool_tend_outlook(&w.core, &err));
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_true(w.core.outlook_stale);
+	pool_remove(&w.core, w.core.ready.last);
+	assert_true(pool_tend_outlook(&w.core, &err));
+	assert_false(w.core.outlook_stale);
+	end(&w);
+}
+
+/* ---- What cannot be kept ---- */
+
+enum { WAITING = 20, FAILING = 20 };
+
+/* A store that says when it is told to. */
+struct slow_store {
+	struct mempool_store store; /* first */
+	struct mempool_append *appends[WAITING + FAILING + 1];
+	size_t count;
+};
+
+static void slow_append(struct mempool_store *s, struct mempool_append *a)
+{
+	struct slow_store *slow = (struct slow_store *)s;
+	assert_true(slow->count < ARRAY_LEN(slow->appends));
+	slow->appends[slow->count++] = a;
+}
+
+static bool slow_ready(struct mempool_store *s, struct error *err)
+{
+	(void)s;
+	(void)err;
+	return true;
+}
+
+struct answer {
+	struct admission_request request; /* first */
+	enum admission result;
+	enum error_code code;
+	bool answered;
+};
+
+static void note_answer(struct admission_request *r, enum admission result, const struct error *err)
+{
+	struct answer *a = (struct answer *)r;
+	assert_false(a->answered);
+	a->answered = true;
+	a->result = result;
+	a->code = result == ADMISSION_REFUSED ? err->code : ERR_COUNT;
+}
+
+static void admit(struct world *w, struct answer *a, int64_t nonce)
+{
+	*a = (struct answer){.request = {.message = message_of(w, nonce), .done = note_answer}};
+	ed25519_sign_message(&a->request.signature, &w->key, a->request.message);
+	core_admit(&w->core, &a->request);
+}
+
+/* So that nothing is looked for in a database. */
+static void cache_all(struct world *w)
+{
+	struct memory_entry *e;
+	w->core.cache = state_cache_new(1 << 20);
+	for (size_t at = 0; (e = chain_memory_next(&w->memory, &at));)
+		state_cache_put(w->core.cache, e->key, e->value);
+}
+
+static void test_what_fails_together_is_taken_back_once(void **state)
+{
+	(void)state;
+	static const struct mempool_store_ops ops = {.append = slow_append, .ready = slow_ready};
+	struct slow_store slow = {.store = {&ops}};
+	static struct answer answers[WAITING + FAILING], behind;
+	struct world w;
+	begin(&w);
+	struct core *c = &w.core;
+	cache_all(&w);
+	c->refused = refused_set_new(1000);
+	pthread_cond_init(&c->changed, NULL);
+	c->store = &slow.store;
+	c->caught_up = true;
+	w.ledger.config.pool_max = 1000;
+	w.ledger.config.pool_bytes_max = 1 << 20;
+	for (int i = 0; i < WAITING + FAILING; i++)
+		admit(&w, &answers[i], i + 1);
+	assert_int_equal(c->ready.count, WAITING + FAILING);
+	assert_int_equal(slow.count, WAITING + FAILING);
+	for (size_t i = 0; i < WAITING; i++)
+		slow.appends[i]->done(slow.appends[i], &(struct mempool_handle){i + 1, 0}, NULL);
+	size_t reads = w.reads;
+	struct error full;
+	error_set(&full, ERR_STORAGE_FULL, "the disk is full");
+	for (size_t i = WAITING; i < WAITING + FAILING; i++)
+		slow.appends[i]->done(slow.appends[i], NULL, &full);
+	for (int i = 0; i < WAITING + FAILING; i++) {
+		assert_true(answers[i].answered);
+		assert_int_equal(answers[i].result, i < WAITING ? ADMITTED : ADMISSION_REFUSED);
+		assert_int_equal(answers[i].code, i < WAITING ? ERR_COUNT : ERR_STORAGE_FULL);
+	}
+	assert_int_equal(c->ready.count, WAITING);
+	/* Who asks is told without them. */
+	int64_t last;
+	assert_true(core_next_nonce(c, w.sovereign, &last));
+	assert_int_equal(last, WAITING);
+	/* One reading of a user and a nonce, and not one for each. */
+	assert_in_range(w.reads - reads, 1, 5);
+	/* Nor does who hands in: what goes on behind one that failed waits for its like. */
+	slow.count = 0;
+	admit(&w, &answers[0], WAITING + 1);
+	assert_int_equal(c->ready.count, WAITING + 1);
+	slow.appends[0]->done(slow.appends[0], NULL, &full);
+	admit(&w, &behind, WAITING + 2);
+	assert_false(behind.answered);
+	assert_int_equal(c->parked.count, 1);
+	slow.appends[1]->done(slow.appends[1], &(struct mempool_handle){99, 0}, NULL);
+	assert_int_equal(behind.result, ADMITTED);
+	c->store = NULL;
+	pthread_cond_destroy(&c->changed);
 	end(&w);
 }
 
@@ -152,6 +325,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_outlook_is_trimmed),
+		cmocka_unit_test(test_a_large_outlook_stays_stale_for_a_while),
+		cmocka_unit_test(test_what_fails_together_is_taken_back_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -396,7 +396,8 @@ static void test_proofs(void **state)
 struct grant_job {
 	struct db_job job;
 	const char *hash;
-	int64_t size, now, open;
+	int64_t size, now;
+	struct grants_open open;
 	bool noted;
 };
 

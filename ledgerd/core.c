@@ -420,17 +420,14 @@ size_t core_list_pending(struct core *c, uint64_t after, size_t limit, struct ar
 	size_t n = 0;
 	*last = after;
 	pthread_mutex_lock(&c->lock);
-	/* Two lists, each in the order of numbers: the smaller number first, what is not behind `after` left out. */
-	const struct core_pending *a = c->ready.first, *b = c->parked.first;
+	/* Two lists, each in the order of numbers: the smaller number first. */
+	const struct core_pending *a = pool_behind(&c->ready, after), *b = pool_behind(&c->parked, after);
 	while (n < limit && (a || b)) {
 		const struct core_pending **from = !b || (a && a->number < b->number) ? &a : &b;
 		const struct core_pending *p = *from;
 		*from = p->next;
-		if (p->number <= after)
-			continue;
 		describe(p, arena, &out[n++]);
-		if (p->number > *last)
-			*last = p->number;
+		*last = p->number;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return n;

@@ -20,6 +20,7 @@ struct core_pending {
 	struct mempool_append append;      /* id, message, signature; message lies behind the struct */
 	enum pending_where where;
 	uint64_t number;                   /* of its coming into the list it is in, from 1 */
+	size_t place;                      /* in that list's places */
 	struct str from;                   /* in message's copy of the sender's id: `user` */
 	int64_t nonce, timestamp;
 	bool appending;                    /* the store has it, and has not said done */
@@ -35,9 +36,17 @@ struct core_pending {
 	char slot[USER_ID_LEN + 1 + 20];   /* the map's key of a parked one: user and nonce */
 	size_t slot_len;
 };
+/* In the order of numbers. */
 struct pending_list {
 	struct core_pending *first, *last;
 	size_t count;
+	/* For finding a number: one place for each that came, until places are given anew. Those of no use any more know how far the next of use may be. */
+	struct pending_place {
+		uint64_t number;
+		struct core_pending *p; /* NULL: it has left */
+		size_t skip;
+	} *places;
+	size_t begin, end, cap; /* what lies before `begin` has left */
 };
 
 struct core {
@@ -86,6 +95,8 @@ void pool_insert(struct core *c, struct core_pending *p, enum pending_where wher
 /* Out of the lists and maps; frees it unless its append is under way. */
 void pool_remove(struct core *c, struct core_pending *p);
 struct core_pending *pool_find(struct core *c, const struct hash *id);
+/* The first one of a list whose number is greater; NULL: none. Takes a number of steps that does not grow with the list. */
+struct core_pending *pool_behind(struct pending_list *l, uint64_t number);
 struct core_pending *pool_find_parked(struct core *c, struct str user, int64_t nonce);
 /* Moves parked ones of this user whose turn has come to the end of the queue. */
 void pool_promote(struct core *c, struct str user);

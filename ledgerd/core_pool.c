@@ -32,8 +32,58 @@ static struct pending_list *list_of(struct core *c, enum pending_where where)
 	return where == PENDING_READY ? &c->ready : &c->parked;
 }
 
+static void take_place(struct pending_list *l, struct core_pending *p)
+{
+	p->place = l->end;
+	l->places[l->end++] = (struct pending_place){p->number, p, 0};
+}
+
+/* A place for one more: among those that are of no use any more, if they are as many as the others. */
+static void make_places(struct pending_list *l)
+{
+	if (l->end < l->cap)
+		return;
+	if (2 * l->count >= l->cap) {
+		l->cap = l->cap ? 2 * l->cap : 64;
+		l->places = xrealloc(l->places, l->cap * sizeof *l->places);
+	}
+	l->begin = l->end = 0;
+	for (struct core_pending *p = l->first; p; p = p->next)
+		take_place(l, p);
+}
+
+static void leave_place(struct pending_list *l, const struct core_pending *p)
+{
+	l->places[p->place].p = NULL;
+	l->places[p->place].skip = 1;
+	while (l->begin < l->end && !l->places[l->begin].p)
+		l->begin++;
+}
+
+struct core_pending *pool_behind(struct pending_list *l, uint64_t number)
+{
+	size_t low = l->begin, high = l->end, live;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (l->places[middle].number > number)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	for (live = low; live < l->end && !l->places[live].p;)
+		live += l->places[live].skip;
+	/* The next one has it shorter. */
+	for (size_t at = low, step; at < live; at += step) {
+		step = l->places[at].skip;
+		l->places[at].skip = live - at;
+	}
+	return live < l->end ? l->places[live].p : NULL;
+}
+
 static void link_last(struct pending_list *l, struct core_pending *p)
 {
+	make_places(l);
+	take_place(l, p);
 	p->next = NULL;
 	p->previous = l->last;
 	if (l->last)
@@ -55,6 +105,7 @@ static void unlink_from(struct pending_list *l, struct core_pending *p)
 	else
 		l->last = p->previous;
 	l->count--;
+	leave_place(l, p);
 }
 
 static void enter(struct core *c, struct core_pending *p, enum pending_where where)
@@ -207,6 +258,8 @@ void pool_free_all(struct core *c)
 		pool_remove(c, c->ready.first);
 	while (c->parked.first)
 		pool_remove(c, c->parked.first);
+	free(c->ready.places);
+	free(c->parked.places);
 	strmap_free(&c->by_id);
 	strmap_free(&c->parked_slots);
 }

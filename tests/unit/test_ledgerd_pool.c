@@ -156,6 +156,58 @@ static void test_pages(void **state)
 	end(&w);
 }
 
+/* What comes and goes in any order is found by its number, by the same answers that a walk through everything gives. */
+static void test_places(void **state)
+{
+	enum { MANY = 3000 };
+	(void)state;
+	static struct core_pending *all[MANY];
+	struct world w;
+	struct error err;
+	struct tx t;
+	struct ed25519_signature signature = {{0}};
+	begin(&w);
+	struct core *c = &w.core;
+	size_t n = 0;
+	uint32_t random = 1;
+	for (int i = 0; i < MANY; i++) {
+		assert_true(tx_parse(message_of(&w, i + 1), 65536, &w.arena, &t, &err));
+		all[n] = pool_new(c, &t, &signature, 0);
+		pool_insert(c, all[n++], i % 3 ? PENDING_READY : PENDING_PARKED);
+		random = random * 1664525 + 1013904223;
+		/* In waves: the lists grow, and shrink to nothing. */
+		for (int gone = 0; n > 0 && gone < (i / 500 % 2 ? 3 : i % 2); gone++) {
+			size_t at = (random >> 8) % n;
+			if (i % 5 == 0 && all[at]->where == PENDING_READY) {
+				assert_true(pool_park(c, all[at]));
+				continue;
+			}
+			pool_remove(c, all[at]);
+			all[at] = all[--n];
+		}
+		uint64_t after = (random >> 4) % (c->next_number + 2), last;
+		struct core_pending *next[2] = {NULL, NULL};
+		for (size_t k = 0; k < n; k++) {
+			struct core_pending **best = &next[all[k]->where];
+			if (all[k]->number > after && (!*best || all[k]->number < (*best)->number))
+				*best = all[k];
+		}
+		assert_ptr_equal(pool_behind(&c->ready, after), next[PENDING_READY]);
+		assert_ptr_equal(pool_behind(&c->parked, after), next[PENDING_PARKED]);
+		struct pending_info one;
+		size_t got = core_list_pending(c, after, 1, &w.arena, &one, &last);
+		const struct core_pending *first = !next[1] || (next[0] && next[0]->number < next[1]->number) ? next[0] : next[1];
+		assert_int_equal(got, first ? 1 : 0);
+		assert_true(last == (first ? first->number : after));
+	}
+	/* No more room than twice what waited at once. */
+	assert_true(c->ready.cap <= 1024 && c->parked.cap <= 1024);
+	while (n > 0)
+		pool_remove(c, all[--n]);
+	assert_null(pool_behind(&c->ready, 0));
+	end(&w);
+}
+
 /* Whoever asks for users that are not there, or sends in their name, leaves nothing for ever; what is ready stays applied. */
 static void test_outlook_is_trimmed(void **state)
 {
@@ -324,6 +376,7 @@ int main(void)
 		return 1;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_outlook_is_trimmed),
 		cmocka_unit_test(test_a_large_outlook_stays_stale_for_a_while),
 		cmocka_unit_test(test_what_fails_together_is_taken_back_once),

@@ -206,11 +206,22 @@ demo: ## a whole local network, shown step by step
 check: ## install what the tests need, build, run everything
 	@scripts/check
 
-install: all ## into $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
+# Units name programs in /usr/bin; here they get the place where these go. Completions are what the programs print.
+install: all ## into $(DESTDIR)$(PREFIX), units, users, manual pages and completions with them
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man8 share/doc/tana lib/systemd/system lib/sysusers.d lib/tmpfiles.d \
+		share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d)
 	install -m 755 $(BINS) $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 LICENSE docs/operations.md packaging/tana.conf.example $(DESTDIR)$(PREFIX)/share/doc/tana/
+	for unit in packaging/systemd/*.service packaging/systemd/*.target packaging/systemd/*.timer; do \
+		sed 's,/usr/bin/,$(PREFIX)/bin/,' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit 1; done
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/tana*
+	install -m 644 packaging/systemd/tana.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/tana.conf
+	install -m 644 packaging/systemd/tana.tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/tana.conf
+	for program in $(notdir $(BINS)); do cd $(DESTDIR)$(PREFIX)/share && program=$(abspath $B/bin)/$$program && \
+		$$program completion bash >bash-completion/completions/$${program##*/} && $$program completion zsh >zsh/site-functions/_$${program##*/} && \
+		$$program completion fish >fish/vendor_completions.d/$${program##*/}.fish || exit 1; done
 PREFIX ?= /usr/local
 
 clean: ## remove the build folder

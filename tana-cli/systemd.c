@@ -11,8 +11,8 @@
 
 bool systemd_in_charge(const struct cli *c)
 {
-	static const char *const places[] = {"/etc/systemd/system/tana.target", "/lib/systemd/system/tana.target",
-					     "/usr/lib/systemd/system/tana.target"};
+	static const char *const places[] = {"/etc/systemd/system/tana.target", "/usr/local/lib/systemd/system/tana.target",
+					     "/lib/systemd/system/tana.target", "/usr/lib/systemd/system/tana.target"};
 	if (strcmp(option_origin(c->in, "chain"), "default") != 0 || !file_exists("/run/systemd/system"))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(places); i++)

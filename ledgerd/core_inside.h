@@ -136,7 +136,7 @@ void core_follow(struct core *c, struct chain_work *w);
 
 /* core_tree.c */
 MUST_CHECK bool core_tree_check(struct core *c, struct db_conn *conn, struct error *err); /* the stored root against the tip, before anything is served */
-MUST_CHECK bool core_tree_load(struct core *c, struct error *err);  /* reads and compares all; in the caller's thread */
-MUST_CHECK bool core_tree_start(struct core *c, struct error *err); /* the same behind */
+/* Reads and compares all: behind, or now, as configured. ERR_INTERRUPTED: asked to stop meanwhile. */
+MUST_CHECK bool core_tree_start(struct core *c, struct error *err);
 
 #endif

@@ -31,10 +31,16 @@ static bool core_stopping(struct core *c)
 
 struct loading {
 	struct core *c;
+	bool (*end_asked)(void); /* besides c->stopping; NULL: nobody can */
 	struct merkle_tree *tree;
 	struct merkle_map_entry *chunk;
 	size_t count;
 };
+
+static bool ended(const struct loading *l)
+{
+	return core_stopping(l->c) || (l->end_asked && l->end_asked());
+}
 
 static bool load_entry(void *ctx, struct str key, struct str value)
 {
@@ -43,7 +49,7 @@ static bool load_entry(void *ctx, struct str key, struct str value)
 	if (l->count == CHUNK) {
 		merkle_tree_load(l->tree, l->chunk, l->count);
 		l->count = 0;
-		return !core_stopping(l->c);
+		return !ended(l);
 	}
 	return true;
 }
@@ -63,17 +69,17 @@ static bool compare(const struct merkle_tree *tree, const struct merkle_tree_pre
 	return ok;
 }
 
-bool core_tree_load(struct core *c, struct error *err)
+static bool load(struct core *c, bool (*end_asked)(void), struct error *err)
 {
-	struct loading l = {.c = c, .tree = c->chain.tree, .chunk = xcalloc(CHUNK, sizeof(struct merkle_map_entry))};
+	struct loading l = {.c = c, .end_asked = end_asked, .tree = c->chain.tree, .chunk = xcalloc(CHUNK, sizeof(struct merkle_map_entry))};
 	struct merkle_tree_prefix *stored = xcalloc(PREFIXES, sizeof *stored);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	struct db_conn *conn = db_pool_reader(c->l->pool, err);
 	bool ok = conn && store_read_tree(conn, stored, err) == DB_OK && store_walk_state(conn, load_entry, &l, err) == DB_OK;
 	if (conn)
 		db_pool_release(c->l->pool, conn);
-	if (ok && core_stopping(c))
-		ok = error_set(err, ERR_SHUTTING_DOWN, "the service is stopping");
+	if (ok && ended(&l))
+		ok = error_set(err, ERR_INTERRUPTED, "it was stopped while the state was read");
 	if (ok) {
 		merkle_tree_load(l.tree, l.chunk, l.count);
 		merkle_tree_build(l.tree, cores > 0 ? (unsigned)cores : 1);
@@ -92,7 +98,7 @@ static void *load_behind(void *ctx)
 {
 	struct core *c = ctx;
 	struct error err;
-	while (!core_tree_load(c, &err)) {
+	while (!load(c, NULL, &err)) {
 		pthread_mutex_lock(&c->lock);
 		if (!c->stopping && err.code != ERR_UNAVAILABLE)
 			core_fail(c, &err);
@@ -114,7 +120,7 @@ bool core_tree_start(struct core *c, struct error *err)
 	if (c->l->config.role == LEDGER_FRONT) /* it makes no blocks, so it needs none */
 		return true;
 	if (c->l->config.verify_full_on_start)
-		return core_tree_load(c, err);
+		return load(c, c->l->end_asked, err);
 	int failed = pthread_create(&c->loader, NULL, load_behind, c);
 	c->loader_runs = failed == 0;
 	return failed == 0 || error_errno(err, ERR_INTERNAL, failed, "no thread for reading the state");

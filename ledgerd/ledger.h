@@ -69,6 +69,7 @@ struct ledger {
 	struct sse_hub *hub;
 	struct ledger_feed *feed;
 	struct ledger_jobs *jobs;
+	bool (*end_asked)(void);         /* while it starts: is it to stop? NULL: nobody can ask */
 	struct jobs *threads;            /* for what takes handlers long: whole blocks, proofs */
 };
 

@@ -46,6 +46,7 @@ static bool start_following(struct ledger *l, struct error *err)
 static bool ledger_start(void *state, const struct invocation *in, struct http_options *http, struct error *err)
 {
 	struct ledger *l = state;
+	l->end_asked = daemon_end_asked;
 	if (!ledger_configure(l, in, err) || !ledger_open(l, err) || !api_start(l, http, err))
 		return false;
 	if (l->config.role == LEDGER_PRODUCER && !(l->producer = producer_start(l, err)))

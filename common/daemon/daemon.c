@@ -229,6 +229,12 @@ static void stop(struct running *r, int signal_number)
 	log_info("stopped", LOG_I("took_ms", clock_mono_ms() - began));
 }
 
+bool daemon_end_asked(void)
+{
+	sigset_t waiting;
+	return sigpending(&waiting) == 0 && (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1);
+}
+
 int daemon_run(const struct daemon *d, void *state, struct invocation *in)
 {
 	struct running r = {.daemon = d, .state = state, .in = in};
@@ -241,7 +247,10 @@ int daemon_run(const struct daemon *d, void *state, struct invocation *in)
 		return refuse_start(&r, &err);
 	if (!start_server(&r, &err)) {
 		d->stop(state);
-		return refuse_start(&r, &err);
+		if (err.code != ERR_INTERRUPTED)
+			return refuse_start(&r, &err);
+		log_info("stopped before it served", LOG_S("why", err.message));
+		return EXIT_DONE;
 	}
 	if (d->serving)
 		d->serving(state, r.server);

@@ -19,7 +19,8 @@
 struct daemon {
 	const char *service;        /* "mesh" */
 	const char *default_listen; /* "127.0.0.1:8190"; for when neither the options nor program.defaults say */
-	/* Opens what the service needs and fills the service's part of *http (routes, ctx, ready, health, info, metrics). */
+	/* Opens what the service needs and fills the service's part of *http (routes, ctx, ready, health, info, metrics). What takes long in it asks
+	 * daemon_end_asked() now and then, and fails with ERR_INTERRUPTED when it is so: the process ends with 0, as after a stop. */
 	bool (*start)(void *state, const struct invocation *in, struct http_options *http, struct error *err);
 	/* The server listens: background work may begin. May be NULL. */
 	void (*serving)(void *state, struct http_server *server);
@@ -33,6 +34,8 @@ struct daemon {
 /* The whole life of the daemon, with `in` of its run command. Returns the exit status: 0 after a stop; when it could not start 1, or 2 if
  * options or configuration are to blame, and one line of log has said why. */
 int daemon_run(const struct daemon *d, void *state, struct invocation *in);
+/* While it starts: has a signal asked for the end, which is taken when the service listens? Any thread. */
+MUST_CHECK bool daemon_end_asked(void);
 
 /* Rows for a daemon's `struct program`.options: listen, config, log-level, log-format, log-file, access-log, tls-cert, tls-key,
  * rate-limit, rate-burst, rate-limit-loopback, max-connections, max-connections-per-address, max-streams, idle-timeout, workers.

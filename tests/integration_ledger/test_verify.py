@@ -1,6 +1,7 @@
 """Promise: an audit answers while the chain runs, for one block or all, from a checkpoint or from the start; and ledgerd does not serve from what does not match."""
 
 import sqlite3
+import sys
 import threading
 import time
 
@@ -134,6 +135,19 @@ def test_it_does_not_serve_from_what_does_not_match(ledger, how):
         time.sleep(0.05)
     assert not ledger.daemon.running, "it serves from a database that does not match"
     ledger.daemon.process = None
+
+
+def test_it_can_be_stopped_while_it_checks(ledger):
+    """A stop asked for before the check is over ends it, whatever it would have found; here it is asked for before the program runs."""
+    ledger.stop()
+    tamper(ledger, BREAKS["a balance"])
+    asked = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); os.kill(os.getpid(), 15); os.execv(sys.argv[1], sys.argv[1:])"
+    plain = ledger.daemon.argv
+    ledger.daemon.argv = [sys.executable, "-c", asked, *plain, "--verify-on-start=full"]
+    ledger.daemon.start(wait=False)
+    ledger.daemon.wait(20)
+    said = [line["message"] for line in ledger.daemon.lines()]
+    assert "stopped before it served" in said and "listening" not in said, said
 
 
 def test_after_a_start_the_whole_state_is_checked(ledger):

@@ -20,6 +20,7 @@ DB_SQL(SQL_REFUSE, "INSERT INTO local_refused (id, code, error, message, signatu
 struct block_job {
 	struct db_job job; /* first: the pool's */
 	struct core *core;
+	bool begun; /* it had a chance: without an answer it may be there */
 	struct store_batches batches;
 	int64_t height;
 	struct str step; /* of the validators, for proofs; absent: the block leaves them as they are */
@@ -30,6 +31,7 @@ struct block_job {
 static enum db_status run_block(struct db_job *job, struct db_conn *conn, struct error *err)
 {
 	struct block_job *j = (struct block_job *)job;
+	j->begun = true;
 	enum db_status st = store_batches_run(conn, &j->batches, err);
 	struct mempool_store *store = j->core->store;
 	if (st == DB_OK && str_present(j->step))
@@ -57,19 +59,26 @@ static void add_refusals(struct store_batches *b, const struct core_refusal *r, 
 	}
 }
 
-/* After a commit whose answer was lost: is the block there? Asks until the database answers; false, *err set, when stopping. */
-static bool find_out(struct core *c, const struct chain_work *w, bool *there, struct error *err)
+static enum db_status has_block(struct db_conn *conn, const struct chain_work *w, bool *there, struct error *err)
+{
+	struct arena arena;
+	struct block b;
+	bool found = false;
+	arena_init(&arena);
+	enum db_status st = store_read_block(conn, w->header.height, &arena, &b, &found, err);
+	*there = st == DB_OK && found && hash_equal(&b.hash, &w->block.hash);
+	arena_free(&arena);
+	return st;
+}
+
+/* After a commit whose answer was lost: is it there, by its block, or else by the first refusal? Asks until the database answers; false, *err set,
+ * when stopping. */
+static bool find_out(struct core *c, const struct chain_work *w, const struct core_refusal *refusals, bool *there, struct error *err)
 {
 	for (;;) {
-		struct arena arena;
-		struct block b;
-		bool found = false;
 		struct db_conn *conn = db_pool_reader(c->l->pool, err);
 		if (conn) {
-			arena_init(&arena);
-			enum db_status st = store_read_block(conn, w->header.height, &arena, &b, &found, err);
-			*there = st == DB_OK && found && hash_equal(&b.hash, &w->block.hash);
-			arena_free(&arena);
+			enum db_status st = w ? has_block(conn, w, there, err) : store_is_refused(conn, &refusals[0].pending->append.id, there, err);
 			db_pool_release(c->l->pool, conn);
 			if (st == DB_OK)
 				return true;
@@ -96,15 +105,13 @@ bool core_commit(struct core *c, const struct chain_work *w, const struct mempoo
 		store_tree(&j.batches, c->chain.tree, &w->changes);
 		j.step = proof_step_make(&c->chain, w, &arena);
 	}
-	if (j.height != c->refusals_height)
-		c->refusals_of_height = 0;
-	c->refusals_height = j.height;
-	add_refusals(&j.batches, refusals, refusal_count, j.height, c->refusals_of_height);
+	int64_t first = j.height == c->refusals_height ? c->refusals_of_height : 0;
+	add_refusals(&j.batches, refusals, refusal_count, j.height, first);
 	enum db_status st = db_pool_write(c->l->pool, &j.job, err);
 	bool there = st == DB_OK;
-	if (st == DB_UNAVAILABLE && w) {
+	if (st == DB_UNAVAILABLE && j.begun && (w || refusal_count > 0)) {
 		struct error why;
-		if (find_out(c, w, &there, &why) && there)
+		if (find_out(c, w, refusals, &there, &why) && there)
 			st = DB_OK;
 	}
 	if (st == DB_CONFLICT && w) {
@@ -115,8 +122,11 @@ bool core_commit(struct core *c, const struct chain_work *w, const struct mempoo
 		pthread_mutex_unlock(&c->lock);
 	}
 	arena_free(&arena);
-	if (st == DB_OK)
-		c->refusals_of_height += (int64_t)refusal_count;
+	/* The numbers of what may come to be there yet are not given again. (Where there is a block, its height would be in the way.) */
+	if (st == DB_OK || (!w && st == DB_UNAVAILABLE && j.begun)) {
+		c->refusals_height = j.height;
+		c->refusals_of_height = first + (int64_t)refusal_count;
+	}
 	if (st == DB_OK && c->store)
 		c->store->ops->settled(c->store, handles, handle_count);
 	return st == DB_OK;

@@ -29,6 +29,11 @@ static bool read_size(struct str value, int64_t *size)
 	return canonical_find(value, "size", &text) && canonical_read_int(text, size) && *size >= 0;
 }
 
+bool content_ref_read(struct str key, struct str value, struct content_ref *out)
+{
+	return read_key(key, &out->hash) && read_size(value, &out->size);
+}
+
 static enum db_status odd(struct str key, struct error *err)
 {
 	error_set(err, ERR_CORRUPT, "the state entry %.*s is no content reference", (int)(key.n < 128 ? key.n : 128), key.p);
@@ -51,7 +56,7 @@ enum db_status content_walk_next(struct content_walk *walk, struct db_conn *c, s
 	while (fits && db_next(rows)) {
 		struct str key = db_text(rows, 0);
 		struct content_ref r;
-		fits = key.n < sizeof(w.after) && read_key(key, &r.hash) && read_size(db_text(rows, 1), &r.size);
+		fits = key.n < sizeof(w.after) && content_ref_read(key, db_text(rows, 1), &r);
 		if (!fits) {
 			(void)odd(key, err);
 			break;

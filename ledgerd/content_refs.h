@@ -14,6 +14,9 @@ struct content_ref {
 	int64_t size; /* bytes: the largest that a reference names; nobody has checked them */
 };
 
+/* The reference of a state entry; false: the entry is none. */
+MUST_CHECK bool content_ref_read(struct str key, struct str value, struct content_ref *out);
+
 /* A walk over all of them, page by page, on any connection at each page. Zeroed: at the beginning. */
 struct content_walk {
 	char after[8 + HASH_TEXT_LEN + 1 + 36 + 1]; /* the last key read */

@@ -435,6 +435,8 @@ static bool prepare(struct audit_run *a, struct genesis *genesis, int64_t *newes
 				 (long long)(a->o->to > *newest ? a->o->to : a->o->from), (long long)*newest);
 	if (a->o->to >= 0 && a->o->from > a->o->to)
 		return error_set(err, ERR_USAGE, "the range ends before it begins");
+	if (a->o->content && a->o->to >= 0 && a->o->to != *newest)
+		return error_set(err, ERR_USAGE, "which content is needed is known after the newest block, %lld: the range must end with it", (long long)*newest);
 	if (a->o->checkpoint && !str_equal(a->o->checkpoint->chain_id, genesis->chain_id))
 		return error_set(err, ERR_CONFIG, "the checkpoint is of another chain, %.*s", STR_ARG(a->o->checkpoint->chain_id));
 	return true;
@@ -451,6 +453,36 @@ static void conclude(struct audit_run *a, const struct signatures *signatures, i
 	r->state_root = a->chain.state_root;
 	r->entries = a->memory.entries.count;
 	r->signatures = signatures_count(signatures);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return str_compare((*(struct memory_entry *const *)a)->key, (*(struct memory_entry *const *)b)->key);
+}
+
+/* Those of the state that was replayed: what the database has for it is another question. */
+static bool each_content(struct audit_run *a, struct error *err)
+{
+	struct memory_entry *e, **found;
+	size_t n = 0;
+	bool ok = true;
+	for (size_t at = 0; (e = chain_memory_next(&a->memory, &at));)
+		n += str_starts(e->key, "content:");
+	found = xcalloc(n + 1, sizeof(struct memory_entry *));
+	n = 0;
+	for (size_t at = 0; (e = chain_memory_next(&a->memory, &at));)
+		if (str_starts(e->key, "content:"))
+			found[n++] = e;
+	qsort(found, n, sizeof(struct memory_entry *), by_key);
+	for (size_t i = 0; ok && i < n; i++) {
+		struct content_ref ref;
+		bool is = content_ref_read(found[i]->key, found[i]->value, &ref);
+		invariant(is);
+		a->result->references++;
+		ok = a->o->content(a->o->ctx, found[i]->key, &ref, err);
+	}
+	free(found);
+	return ok;
 }
 
 bool ledger_audit(struct db_conn *c, const struct audit_options *o, struct arena *arena, struct audit_result *out, struct error *err)
@@ -488,40 +520,13 @@ bool ledger_audit(struct db_conn *c, const struct audit_options *o, struct arena
 		conclude(&a, signatures, newest, arena);
 	}
 	signatures_stop(signatures);
-	db_rollback(c);
+	db_rollback(c); /* what asks others, and may take long, keeps no snapshot */
+	ok = ok && (!o->content || each_content(&a, err));
 	free(a.wrong);
 	free(a.steps);
 	chain_memory_free(&a.memory);
 	chain_free(&a.chain);
 	pthread_mutex_destroy(&a.lock);
 	arena_free(&a.kept);
-	return ok;
-}
-
-bool ledger_each_content(struct db_conn *c, audit_content_fn *each, void *ctx, struct error *err)
-{
-	DB_SQL(sql, "SELECT key, value FROM state WHERE key > $1 AND key < 'content;' ORDER BY key LIMIT 5000");
-	struct arena arena;
-	struct str last = STR_LIT("content:");
-	size_t n = 1;
-	bool ok = true, go_on = true;
-	arena_init(&arena);
-	while (ok && go_on && n > 0) {
-		struct db_rows *rows;
-		struct str size;
-		ok = db_query(c, &sql, DB_ARGS(DB_TEXT(last)), &rows, err) == DB_OK;
-		for (n = 0; ok && go_on && db_next(rows); n++) {
-			int64_t bytes = -1;
-			struct str key = db_text(rows, 0);
-			const char *colon = memrchr(key.p, ':', key.n);
-			struct str hash = str_of(key.p + strlen("content:"), (size_t)(colon - key.p) < strlen("content:") ? 0 : (size_t)(colon - key.p) - strlen("content:"));
-			if (!canonical_find(db_text(rows, 1), "size", &size) || !canonical_read_int(size, &bytes))
-				bytes = -1;
-			go_on = each(ctx, hash, str_of(colon + 1, (size_t)(key.p + key.n - colon) - 1), bytes);
-			last = arena_copy(&arena, key);
-		}
-		ok = ok && db_finish(rows, err) == DB_OK;
-	}
-	arena_free(&arena);
 	return ok;
 }

@@ -8,6 +8,7 @@
 #define TANA_LEDGERD_LEDGER_AUDIT_H
 
 #include "chain.h"
+#include "content_refs.h"
 #include "db/db.h"
 #include "ledger_checkpoint.h"
 
@@ -37,6 +38,8 @@ struct audit_options {
 	const struct checkpoint_note *checkpoint; /* the chain must have this block and state; NULL: none kept */
 	void (*found)(void *ctx, const struct audit_finding *f); /* one at a time; any thread */
 	void (*progress)(void *ctx, int64_t height, int64_t of, uint64_t transactions); /* now and then; may be NULL */
+	/* At the end each content reference of the state after the newest block, in the order of keys; may be NULL. False, with *err, ends it. */
+	bool (*content)(void *ctx, struct str key, const struct content_ref *ref, struct error *err);
 	void *ctx;
 	const volatile int *stop;             /* nonzero ends it (ERR_INTERRUPTED); NULL: nothing does */
 };
@@ -46,13 +49,10 @@ struct audit_result {
 	struct hash hash, state_root;         /* of block `to` */
 	uint64_t blocks, transactions, signatures, findings; /* of from..to */
 	uint64_t entries;                     /* of the state after block `to` */
+	uint64_t references;                  /* to content, handed to `content` */
 	bool database;                        /* every table was compared: `to` is the newest block */
 };
 /* False: it could not be checked (*err): no such range, no chain, the database away or unreadable. */
 MUST_CHECK bool ledger_audit(struct db_conn *c, const struct audit_options *o, struct arena *arena, struct audit_result *out, struct error *err);
-
-/* For `--content`: each live reference of the state that a finished audit replayed is given to `each`, until it returns false. */
-typedef bool audit_content_fn(void *ctx, struct str hash, struct str owner, int64_t size);
-MUST_CHECK bool ledger_each_content(struct db_conn *c, audit_content_fn *each, void *ctx, struct error *err);
 
 #endif

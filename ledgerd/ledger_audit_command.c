@@ -24,8 +24,10 @@ static void interrupt(int signal)
 	interrupted = 1;
 }
 
+struct content_check;
 struct verifying {
 	bool json, terminal;
+	struct content_check *content;
 	int64_t began_ms, shown_ms;
 	uint64_t findings;
 };
@@ -216,57 +218,52 @@ static bool write_checkpoint(struct ledger *l, const struct invocation *in, cons
 
 struct content_check {
 	struct t4_client *t4;
-	struct verifying *v;
-	uint64_t references;
-	struct error *err;
-	bool ok;
+	bool asked; /* about this one, which its next owner may refer to as well */
+	struct hash hash;
+	bool there;
+	int64_t stored;
 };
 
-static bool check_content(void *ctx, struct str hash_text, struct str owner, int64_t size)
+static bool check_content(void *ctx, struct str key, const struct content_ref *ref, struct error *err)
 {
-	struct content_check *k = ctx;
-	struct hash hash;
-	bool there = false;
-	int64_t stored = -1;
+	struct verifying *v = ctx;
+	struct content_check *k = v->content;
 	char expected[24], is[24];
-	k->references++;
 	if (interrupted)
-		k->ok = error_set(k->err, ERR_INTERRUPTED, "interrupted");
-	k->ok = k->ok && hash_from_text(hash_text, &hash) && t4_exists(k->t4, &hash, &there, &stored, k->err);
-	if (!k->ok)
-		return false;
-	if (there && stored == size)
+		return error_set(err, ERR_INTERRUPTED, "interrupted");
+	if (!k->asked || !hash_equal(&k->hash, &ref->hash)) {
+		k->hash = ref->hash;
+		k->asked = t4_exists(k->t4, &k->hash, &k->there, &k->stored, err);
+		if (!k->asked)
+			return false;
+	}
+	if (k->there && k->stored == ref->size)
 		return true;
-	snprintf(expected, sizeof expected, "%" PRId64, size);
-	snprintf(is, sizeof is, "%" PRId64, stored);
+	snprintf(expected, sizeof expected, "%" PRId64, ref->size);
+	snprintf(is, sizeof is, "%" PRId64, k->stored);
 	struct audit_finding f = {.check = "contentPresent", .height = -1, .index = -1, .table = "state", .row_columns = 1};
-	char key[256];
-	int n = snprintf(key, sizeof key, "content:%.*s:%.*s", STR_ARG(hash_text), STR_ARG(owner));
-	f.row[0] = (struct audit_key){.column = "key", .text = str_of(key, (size_t)n)};
+	f.row[0] = (struct audit_key){.column = "key", .text = key};
 	f.expected = str_from(expected);
-	f.found = there ? str_from(is) : STR_NONE;
-	f.problem = there ? "the content in t4 has another size" : "the content is not in t4";
-	found(k->v, &f);
+	f.found = k->there ? str_from(is) : STR_NONE;
+	f.problem = k->there ? "the content in t4 has another size" : "the content is not in t4";
+	found(v, &f);
 	return true;
 }
 
-static bool check_all_content(struct ledger *l, struct db_conn *c, struct verifying *v, uint64_t *references, struct error *err)
+static bool open_store(struct ledger *l, struct content_check *k, struct error *err)
 {
+	const struct t4_client_options o = {.base_url = l->config.t4_url, .user_agent = "ledgerd", .stop = &interrupted};
 	if (!l->config.t4_url) {
 		error_set(err, ERR_USAGE, "--content needs --t4-url");
 		return error_hint(err, "where this node's content store is, e.g. http://127.0.0.1:8180");
 	}
-	const struct t4_client_options o = {.base_url = l->config.t4_url, .user_agent = "ledgerd", .stop = &interrupted};
-	struct content_check k = {.v = v, .err = err, .ok = true, .t4 = t4_client_new(&o, err)};
-	bool ok = k.t4 && ledger_each_content(c, check_content, &k, err) && k.ok;
-	t4_client_free(k.t4);
-	*references = k.references;
-	return ok;
+	k->t4 = t4_client_new(&o, err);
+	return k->t4 != NULL;
 }
 
 /* ---- The end ---- */
 
-static void summary(const struct verifying *v, const struct audit_result *r, const struct audit_options *o, bool content, uint64_t references)
+static void summary(const struct verifying *v, const struct audit_result *r, const struct audit_options *o)
 {
 	char hash[HASH_TEXT_LEN + 1], root[HASH_TEXT_LEN + 1];
 	int64_t ms = clock_mono_ms() - v->began_ms;
@@ -278,8 +275,8 @@ static void summary(const struct verifying *v, const struct audit_result *r, con
 		       ",\"hash\":\"%s\",\"stateRoot\":\"%s\",\"databaseCompared\":%s",
 		       v->findings ? "false" : "true", v->findings, STR_ARG(r->chain_id), r->height, r->from, r->to, r->blocks, r->transactions, r->signatures,
 		       r->entries, hash, root, r->database ? "true" : "false");
-		if (content)
-			printf(",\"contentReferences\":%" PRIu64, references);
+		if (o->content)
+			printf(",\"contentReferences\":%" PRIu64, r->references);
 		printf(",\"milliseconds\":%" PRId64 "}}\n", ms);
 		return;
 	}
@@ -291,8 +288,8 @@ static void summary(const struct verifying *v, const struct audit_result *r, con
 		printf("Blocks before %" PRId64 " were replayed without checking their signatures again.\n", o->from);
 	if (!r->database)
 		printf("The tables of the state were not compared: they are those of block %" PRId64 ".\n", r->height);
-	if (content)
-		printf("%" PRIu64 " references to content were looked for in t4.\n", references);
+	if (o->content)
+		printf("%" PRIu64 " references to content were looked for in t4.\n", r->references);
 	printf("block %s\nstate %s\n", hash, root);
 }
 
@@ -305,8 +302,8 @@ int ledger_command_verify(struct invocation *in)
 	struct checkpoint_note note;
 	struct db_conn *c = NULL;
 	struct str text;
-	uint64_t references = 0;
-	struct verifying v = {.json = option_bool(in, "json"), .began_ms = clock_mono_ms()};
+	struct content_check content = {.t4 = NULL};
+	struct verifying v = {.json = option_bool(in, "json"), .content = &content, .began_ms = clock_mono_ms()};
 	struct audit_options o = {.jobs = (unsigned)option_int(in, "jobs"), .found = found, .progress = progress, .ctx = &v, .stop = &interrupted};
 	v.terminal = !v.json && isatty(STDERR_FILENO);
 	signal(SIGINT, interrupt);
@@ -319,21 +316,24 @@ int ledger_command_verify(struct invocation *in)
 		ok = read_file(l.config.genesis_file, GENESIS_FILE_MAX, &l.arena, &text, &err) && genesis_read(text, &l.arena, &genesis, &err);
 		o.genesis = &genesis;
 	}
+	if (ok && option_bool(in, "content")) {
+		ok = open_store(&l, &content, &err);
+		o.content = check_content;
+	}
 	ok = ok && db_open(l.config.db_url, DB_OPEN_READ_ONLY, "ledgerd-verify", &c, &err) == DB_OK;
 	ok = ok && ledger_audit(c, &o, &l.arena, &r, &err);
-	if (ok && option_bool(in, "content"))
-		ok = check_all_content(&l, c, &v, &references, &err);
 	clear_progress(&v);
 	if (ok && v.findings == 0)
 		ok = write_checkpoint(&l, in, &r, &err);
 	int status = VERIFY_NOT_CHECKED;
 	if (ok) {
-		summary(&v, &r, &o, option_bool(in, "content"), references);
+		summary(&v, &r, &o);
 		status = v.findings ? VERIFY_DIFFERS : VERIFY_CLEAN;
 	} else {
 		program_fail(in, &err);
 	}
 	db_close(c);
+	t4_client_free(content.t4);
 	ledger_close(&l);
 	return status;
 }

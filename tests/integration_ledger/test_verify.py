@@ -10,6 +10,7 @@ from tana_testing import oracle, pg
 from tana_testing.client import eventually
 from tana_testing.daemon import PATIENCE
 from tana_testing.ledger_cases import World
+from tana_testing.t4 import blob, sha
 
 
 def summary(lines):
@@ -98,6 +99,39 @@ def tamper(ledger, *statements):
         with pg.connection(ledger.db_url) as c:
             for s in statements:
                 c.cursor().execute(s)
+
+
+def test_content_is_looked_for(ledger, t4_factory):
+    """What the signatures say is looked for in t4, whatever the database has for it."""
+    t4 = t4_factory()
+    there, missing, short = (blob(n) for n in (10, 20, 30))
+    t4.store(there)
+    t4.store(short)
+    alice, bob = ledger.user("carol-of-contents"), ledger.user("dave-of-contents")
+    ledger.include(*(w.publish(sha(data), size) for w in (alice, bob) for data, size in ((there, 10), (missing, 20), (short, 31))))
+    before = {t for t in ledger.state() if t.startswith("content:")}
+    keys = {f"content:{sha(data)}:{w.id}": data for w in (alice, bob) for data in (there, missing, short)}
+
+    def look(*args, status=1):
+        lines = ledger.verify(*args, "--content", "--t4-url", f"http://{t4.daemon.address}", status=status)
+        found = [(f["row"]["key"], f["expected"], f.get("found")) for f in lines[:-1] if f["check"] == "contentPresent" and f["row"]["key"] in keys]
+        assert summary(lines)["contentReferences"] == len(before)
+        return lines, found
+
+    _, found = look("--all")
+    wanted = sorted((k, "20", None) if d == missing else (k, "31", "30") for k, d in keys.items() if d != there)
+    assert found == wanted
+    for args in (["2"], ["--to", "2"]):  # what was needed then may be gone since
+        assert ledger.run("verify", *args, "--content", "--t4-url", f"http://{t4.daemon.address}").returncode == 2
+    assert look("--from", str(ledger.height))[1] == wanted
+    ledger.stop()
+    tamper(
+        ledger, f"DELETE FROM state WHERE key = 'content:{sha(missing)}:{bob.id}'",
+        "INSERT INTO state VALUES ('content:nonsense', '{}')")
+    lines, found = look("--all")
+    assert found == wanted
+    assert {f["row"]["key"] for f in lines[:-1] if f["check"] == "databaseMatches" and f["table"] == "state"} == {
+        f"content:{sha(missing)}:{bob.id}", "content:nonsense"}
 
 
 BREAKS = {

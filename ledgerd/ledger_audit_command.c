@@ -263,6 +263,11 @@ static bool open_store(struct ledger *l, struct content_check *k, struct error *
 
 /* ---- The end ---- */
 
+static const char *noun(uint64_t n, const char *one, const char *many)
+{
+	return n == 1 ? one : many;
+}
+
 static void summary(const struct verifying *v, const struct audit_result *r, const struct audit_options *o)
 {
 	char hash[HASH_TEXT_LEN + 1], root[HASH_TEXT_LEN + 1];
@@ -280,16 +285,16 @@ static void summary(const struct verifying *v, const struct audit_result *r, con
 		printf(",\"milliseconds\":%" PRId64 "}}\n", ms);
 		return;
 	}
-	printf("%s: chain %.*s, blocks %" PRId64 " to %" PRId64 " of %" PRId64 ", %" PRIu64 " transactions, %" PRIu64 " signatures, %" PRIu64 " entries of the state, %" PRIu64
-	       " finding%s, %.1f s\n",
-	       v->findings ? "NOT VALID" : "valid", STR_ARG(r->chain_id), r->from, r->to, r->height, r->transactions, r->signatures, r->entries, v->findings,
-	       v->findings == 1 ? "" : "s", (double)ms / 1000);
+	printf("%s: chain %.*s, blocks %" PRId64 " to %" PRId64 " of %" PRId64 ", %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " %s of the state, %" PRIu64 " %s, %.1f s\n",
+	       v->findings ? "NOT VALID" : "valid", STR_ARG(r->chain_id), r->from, r->to, r->height, r->transactions, noun(r->transactions, "transaction", "transactions"),
+	       r->signatures, noun(r->signatures, "signature", "signatures"), r->entries, noun(r->entries, "entry", "entries"), v->findings,
+	       noun(v->findings, "finding", "findings"), (double)ms / 1000);
 	if (o->from > 0)
 		printf("Blocks before %" PRId64 " were replayed without checking their signatures again.\n", o->from);
 	if (!r->database)
 		printf("The tables of the state were not compared: they are those of block %" PRId64 ".\n", r->height);
 	if (o->content)
-		printf("%" PRIu64 " references to content were looked for in t4.\n", r->references);
+		printf("%" PRIu64 " %s looked for in t4.\n", r->references, noun(r->references, "reference to content was", "references to content were"));
 	printf("block %s\nstate %s\n", hash, root);
 }
 

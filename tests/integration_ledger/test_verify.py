@@ -47,6 +47,7 @@ def test_all_and_parts(ledger, world):
     for args in (["x"], ["-1"], [], ["--all", "3"], ["--jobs", "0", "--all"]):
         assert ledger.run("verify", *args).returncode == 2, args
     # For people: what was checked, and that it holds.
+    assert ", 1 transaction, 2 signatures, " in ledger.run("verify", "3").stdout
     done = ledger.run("verify", "--all")
     assert done.returncode == 0 and str(height) in done.stdout and "\x1b" not in done.stdout + done.stderr
 
@@ -124,6 +125,8 @@ def test_content_is_looked_for(ledger, t4_factory):
     for args in (["2"], ["--to", "2"]):  # what was needed then may be gone since
         assert ledger.run("verify", *args, "--content", "--t4-url", f"http://{t4.daemon.address}").returncode == 2
     assert look("--from", str(ledger.height))[1] == wanted
+    said = ledger.run("verify", "--all", "--content", "--t4-url", f"http://{t4.daemon.address}").stdout
+    assert " findings, " in said and f"\n{len(before)} references to content were looked for in t4.\n" in said, said
     ledger.stop()
     tamper(
         ledger, f"DELETE FROM state WHERE key = 'content:{sha(missing)}:{bob.id}'",

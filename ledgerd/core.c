@@ -71,6 +71,20 @@ bool core_last_nonce(struct core *c, struct chain_view *v, struct str user, int6
 	return chain_view_get(v, str_of(key, sizeof key), &value, &err) && str_present(value) && canonical_read_int(value, nonce);
 }
 
+bool core_signer_key(struct core *c, const struct tx *t, struct ed25519_public *key)
+{
+	struct str value, member, text = STR_NONE;
+	struct error err;
+	char name[5 + USER_ID_LEN] = "user:";
+	memcpy(name + 5, tx_from(t).p, USER_ID_LEN);
+	if (t->type == TX_USER_CREATION)
+		text = tx_text(t, TXF_PUBLIC_KEY);
+	else if (!chain_view_get(&c->outlook, str_of(name, sizeof name), &value, &err) || !str_present(value) || !canonical_find(value, "publicKey", &member) ||
+		 !canonical_read_plain(member, &text))
+		return false;
+	return ed25519_public_from_text(text, KEY_WRITTEN, key, &err);
+}
+
 /* ---- Opening ---- */
 
 static bool stand_at_tip(struct core *c, struct db_conn *conn, struct error *err)

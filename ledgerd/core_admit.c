@@ -59,18 +59,7 @@ static void prefetch(struct admitting *a, const struct str *missing, size_t want
 /* Whose signature it should be, as far as that is known now. Under the lock. */
 static void find_key(struct admitting *a)
 {
-	struct core *c = a->core;
-	struct str value, member, text = STR_NONE;
-	struct error err;
-	if (a->tx.type == TX_USER_CREATION) {
-		text = tx_text(&a->tx, TXF_PUBLIC_KEY);
-	} else {
-		struct str key = arena_printf(&a->arena, "user:%.*s", STR_ARG(tx_from(&a->tx)));
-		if (!chain_view_get(&c->outlook, key, &value, &err) || !str_present(value) || !canonical_find(value, "publicKey", &member) ||
-		    !canonical_read_plain(member, &text))
-			text = STR_NONE;
-	}
-	a->has_key = str_present(text) && ed25519_public_from_text(text, KEY_WRITTEN, &a->key, &err);
+	a->has_key = core_signer_key(a->core, &a->tx, &a->key);
 }
 
 /* The verdict that was reached before the lock, for this id and key; anything else is judged now. */

@@ -83,6 +83,8 @@ struct core {
 struct chain_source core_source(struct core *c);
 /* The last nonce of a user as a view sees it; false: there is none, or it cannot be read. */
 MUST_CHECK bool core_last_nonce(struct core *c, struct chain_view *v, struct str user, int64_t *nonce);
+/* Whose signature it should be, as the outlook has it; false: that is not known. */
+MUST_CHECK bool core_signer_key(struct core *c, const struct tx *t, struct ed25519_public *key);
 int64_t core_now(void);
 void core_fail(struct core *c, const struct error *why); /* the first one stays */
 /* After a failed statement: is it one of the database's being away? Turns *err into what leaves the process. */

@@ -33,8 +33,8 @@ static bool meet(struct core *c, const struct hash *id, const struct mempool_ent
 	return true;
 }
 
-/* It was accepted, so it is taken: where it does not fit now, its block will say why. */
-static enum mempool_offer take(struct core *c, const struct tx *t, const struct mempool_entry *e, struct error *err)
+/* It was accepted, so it is taken: where it does not fit now, its block will say why. verified: whose signature it has; NULL: its block looks. */
+static enum mempool_offer take(struct core *c, const struct tx *t, const struct mempool_entry *e, const struct ed25519_public *verified, struct error *err)
 {
 	int64_t last;
 	enum pending_where where = PENDING_READY;
@@ -55,6 +55,9 @@ static enum mempool_offer take(struct core *c, const struct tx *t, const struct 
 	p->durable = true;
 	p->has_handle = true;
 	p->handle = e->handle;
+	p->verified = verified != NULL;
+	if (verified)
+		p->key = *verified;
 	pool_insert(c, p, where);
 	if (where == PENDING_READY)
 		pool_promote(c, p->from);
@@ -77,9 +80,11 @@ static enum mempool_offer offer(void *ctx, const struct mempool_entry *e, struct
 	bool again = true;
 	while (again) {
 		bool known = false;
+		struct ed25519_public key;
 		pthread_mutex_lock(&c->lock);
 		bool met = meet(c, &t.id, e, &out);
 		uint64_t epoch = c->epoch;
+		bool verified = !met && core_signer_key(c, &t, &key);
 		pthread_mutex_unlock(&c->lock);
 		if (met)
 			break;
@@ -89,11 +94,13 @@ static enum mempool_offer offer(void *ctx, const struct mempool_entry *e, struct
 		}
 		if (known)
 			break;
+		/* Here, so that the block that takes it need not, with everybody waiting. */
+		verified = verified && ed25519_verify_bytes(&e->signature, &key, str_of((const char *)t.id.b, HASH_SIZE));
 		pthread_mutex_lock(&c->lock);
 		/* A block that came meanwhile may have it. */
 		again = epoch != c->epoch;
 		if (!again && !meet(c, &t.id, e, &out))
-			out = take(c, &t, e, err);
+			out = take(c, &t, e, verified ? &key : NULL, err);
 		pthread_mutex_unlock(&c->lock);
 	}
 	arena_free(&arena);

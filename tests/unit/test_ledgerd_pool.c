@@ -12,8 +12,10 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "ledgerd/chain_memory.h"
 #include "ledgerd/core_inside.h"
+#include "ledgerd/ledger_schema.h"
 
 struct world {
 	struct ledger ledger;
@@ -369,10 +371,49 @@ static void test_what_fails_together_is_taken_back_once(void **state)
 	end(&w);
 }
 
+/* ---- What a store brings ---- */
+
+static enum mempool_offer offer(struct world *w, int64_t nonce, bool well_signed, struct error *err)
+{
+	struct mempool_entry e = {.handle = {(uint64_t)nonce, 0}, .message = message_of(w, nonce)};
+	ed25519_sign_message(&e.signature, &w->key, e.message);
+	e.signature.b[0] ^= !well_signed;
+	return core_mempool_events.offer(&w->core, &e, err);
+}
+
+/* Signatures are judged as the entries come, for the key that the user has then. */
+static void test_signatures_of_what_was_kept(void **state)
+{
+	(void)state;
+	struct world w;
+	struct error err = {0};
+	char dir[] = "/tmp/tana-test-XXXXXX", url[100], command[80];
+	begin(&w);
+	cache_all(&w);
+	pthread_cond_init(&w.core.changed, NULL);
+	assert_non_null(mkdtemp(dir));
+	snprintf(url, sizeof url, "sqlite:%s/test.db", dir);
+	const struct db_pool_options o = {.url = url, .name = "test", .readers = 1, .queue_max = 10, .group_max = 4, .patience_ms = 2000};
+	w.ledger.pool = db_pool_open(&o, ledger_migrations, ledger_migration_count, &err);
+	assert_non_null(w.ledger.pool);
+	for (int64_t nonce = 1; nonce <= 3; nonce++)
+		assert_int_equal(offer(&w, nonce, nonce != 2, &err), OFFER_WAITS);
+	assert_int_equal(w.core.ready.count, 3);
+	for (const struct core_pending *p = w.core.ready.first; p; p = p->next) {
+		assert_int_equal(p->verified, p->nonce != 2);
+		assert_true(!p->verified || ed25519_public_equal(&p->key, &w.key.public_key));
+	}
+	db_pool_close(w.ledger.pool);
+	snprintf(command, sizeof command, "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+	pthread_cond_destroy(&w.core.changed);
+	end(&w);
+}
+
 int main(void)
 {
 	struct error err;
-	if (!crypto_start(&err))
+	if (!log_open("test", LOG_LEVEL_ERROR, LOG_FORMAT_TEXT, NULL, &err) || !crypto_start(&err))
 		return 1;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pages),
@@ -380,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_outlook_is_trimmed),
 		cmocka_unit_test(test_a_large_outlook_stays_stale_for_a_while),
 		cmocka_unit_test(test_what_fails_together_is_taken_back_once),
+		cmocka_unit_test(test_signatures_of_what_was_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

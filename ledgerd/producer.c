@@ -90,11 +90,13 @@ static void *produce(void *ctx)
 			break;
 		bool ok = p->l->producer_lock != NULL;
 		if (ok) {
-			bool empty = o->empty_block_interval_ms > 0 && clock_mono_ms() - p->last_ms >= o->empty_block_interval_ms;
+			int64_t now = clock_mono_ms();
+			bool empty = o->empty_block_interval_ms > 0 && now - p->last_ms >= o->empty_block_interval_ms;
 			ok = core_make_block(p->l->core, empty, &made, &err);
 			note(p, ok, &err);
+			/* From one block's beginning to the next one's: what a block takes to be written does not make them rarer. */
 			if (ok && made)
-				p->last_ms = clock_mono_ms();
+				p->last_ms = now;
 		}
 		if (!ok)
 			nanosleep(&(struct timespec){.tv_nsec = BACKOFF_MS * 1000000}, NULL);

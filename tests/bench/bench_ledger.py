@@ -44,7 +44,7 @@ class Ledger:
     def __init__(self, build, directory, url):
         self.build, self.directory, self.process = build, directory, None
         self.argv = [build / "bin/ledgerd", "run", "--db", url, "--genesis", directory / "genesis.json", "--node-key", directory / "node-key.json",
-                     "--validator-id", "validator", "--listen", "127.0.0.1:0", "--log-format", "json", "--access-log", "off", "--state-cache", "512M"]
+                     "--validator-id", "validator", "--listen", "127.0.0.1:0", "--log-format", "json", "--access-log", "off", "--state-cache", "512M", *os.environ.get("BL_ARGS","").split()]
 
     def start(self):
         """Seconds until it is ready."""

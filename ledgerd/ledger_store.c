@@ -39,15 +39,22 @@ enum db_status store_batches_run(struct db_conn *c, const struct store_batches *
 
 DB_SQL(SQL_PUT_META, "INSERT INTO meta (name, value) VALUES ($1, $2)");
 DB_SQL(SQL_PUT_BLOCK, "INSERT INTO blocks (height, hash, header, signature, changes) VALUES ($1, $2, $3, $4, $5)");
-DB_SQL(SQL_PUT_TX, "INSERT INTO transactions (height, idx, id, message, signature) VALUES ($1, $2, $3, $4, $5)");
-DB_SQL(SQL_PUT_TX_LIST, "INSERT INTO transaction_lists (list, height, idx) VALUES ($1, $2, $3)");
+DB_SQL_ARRAYS(SQL_PUT_TX, "INSERT INTO transactions (height, idx, id, message, signature) VALUES ($1, $2, $3, $4, $5)",
+	      "INSERT INTO transactions (height, idx, id, message, signature) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[])");
+DB_SQL_ARRAYS(SQL_PUT_TX_LIST, "INSERT INTO transaction_lists (list, height, idx) VALUES ($1, $2, $3)",
+	      "INSERT INTO transaction_lists (list, height, idx) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])");
 DB_SQL(SQL_OPEN_REQUEST, "INSERT INTO transaction_lists (list, height, idx) SELECT $1, height, idx FROM transactions WHERE id = $2");
 DB_SQL(SQL_CLOSE_REQUEST, "DELETE FROM transaction_lists WHERE list = $1 AND (height, idx) = (SELECT t.height, t.idx FROM transactions t WHERE t.id = $2)");
-DB_SQL(SQL_PUT_STATE, "INSERT INTO state (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value");
-DB_SQL(SQL_DROP_STATE, "DELETE FROM state WHERE key = $1");
-DB_SQL(SQL_PUT_LIST, "INSERT INTO state_lists (list, key) VALUES ($1, $2)");
-DB_SQL(SQL_DROP_LIST, "DELETE FROM state_lists WHERE list = $1 AND key = $2");
-DB_SQL(SQL_PUT_TREE, "INSERT INTO local_tree (part, prefixes) VALUES ($1, $2) ON CONFLICT (part) DO UPDATE SET prefixes = excluded.prefixes");
+DB_SQL_ARRAYS(SQL_PUT_STATE, "INSERT INTO state (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+	      "INSERT INTO state (key, value) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+DB_SQL_ARRAYS(SQL_DROP_STATE, "DELETE FROM state WHERE key = $1",
+	      "DELETE FROM state WHERE key = ANY ($1::text[])");
+DB_SQL_ARRAYS(SQL_PUT_LIST, "INSERT INTO state_lists (list, key) VALUES ($1, $2)",
+	      "INSERT INTO state_lists (list, key) SELECT * FROM unnest($1::text[], $2::text[])");
+DB_SQL_ARRAYS(SQL_DROP_LIST, "DELETE FROM state_lists WHERE list = $1 AND key = $2",
+	      "DELETE FROM state_lists AS s USING unnest($1::text[], $2::text[]) AS gone (list, key) WHERE s.list = gone.list AND s.key = gone.key");
+DB_SQL_ARRAYS(SQL_PUT_TREE, "INSERT INTO local_tree (part, prefixes) VALUES ($1, $2) ON CONFLICT (part) DO UPDATE SET prefixes = excluded.prefixes",
+	      "INSERT INTO local_tree (part, prefixes) SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT (part) DO UPDATE SET prefixes = excluded.prefixes");
 
 void store_genesis(struct store_batches *b, const struct genesis *g)
 {

@@ -9,7 +9,8 @@
 
 enum { PAGE = 1000 };
 
-DB_SQL(SQL_PUT, "INSERT INTO local_pending (seq, id, message, signature, received_at) VALUES ($1, $2, $3, $4, $5)");
+DB_SQL_ARRAYS(SQL_PUT, "INSERT INTO local_pending (seq, id, message, signature, received_at) VALUES ($1, $2, $3, $4, $5)",
+	      "INSERT INTO local_pending (seq, id, message, signature, received_at) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[])");
 DB_SQL(SQL_DROP, "DELETE FROM local_pending WHERE seq >= $1 AND seq <= $2");
 DB_SQL(SQL_PAGE, "SELECT seq, message, signature, received_at FROM local_pending WHERE seq > $1 ORDER BY seq LIMIT $2");
 

@@ -37,8 +37,16 @@ enum db_status {
 /* A statement: a static object, so that its address names it. Prepared once per connection. */
 struct db_sql {
 	const char *text;
+	const struct db_sql *arrays; /* NULL, or the same for many argument lists at once, in PostgreSQL's words: see DB_SQL_ARRAYS */
 };
 #define DB_SQL(name, sql) static const struct db_sql name = {.text = (sql)}
+/*
+ * One that db_run_many runs as a single statement on PostgreSQL: in `many` each parameter is an array, cast to its type, with that argument of
+ * every list (`SELECT * FROM unnest($1::bigint[], $2::text[])`). The lists must not depend on each other's order, nor touch the same row twice.
+ */
+#define DB_SQL_ARRAYS(name, sql, many) \
+	DB_SQL(name##_arrays, many); \
+	static const struct db_sql name = {.text = (sql), .arrays = &name##_arrays}
 
 enum db_type { DB_TYPE_NULL, DB_TYPE_INT, DB_TYPE_TEXT, DB_TYPE_BLOB };
 struct db_value {
@@ -109,7 +117,8 @@ const char *db_column_name(struct db_rows *rows, int column);
 enum db_type db_column_type(struct db_rows *rows, int column);
 
 /*
- * The same statement with many argument lists, in order: one loop on SQLite, one pipeline (one round trip) on PostgreSQL. After
+ * The same statement with many argument lists, in order: one loop on SQLite, one pipeline (one round trip) on PostgreSQL, or one statement
+ * where it has a form with arrays and there is no `each`. After
  * each, `each` (may be NULL) is called with its index and the rows changed; for statements with RETURNING, `rows` stands on the
  * first row, or is NULL when there was none, and `changed` is 1 or 0 accordingly. `each` must not use the connection. Must run
  * inside a transaction. Stops at the first failure.

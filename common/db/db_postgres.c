@@ -14,8 +14,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* Statements between two syncs of a pipeline: bounds what libpq holds in memory. */
-enum { PIPELINE_MAX = 256 };
+/* Statements between two syncs of a pipeline, and what arrays of one statement hold: bounds what libpq and the server hold in memory. */
+enum { PIPELINE_MAX = 256, ARRAY_MAX = 10000, ARRAY_BYTES_MAX = 16 * 1024 * 1024 };
 
 DB_SQL(sql_begin_write, "BEGIN ISOLATION LEVEL READ COMMITTED");
 DB_SQL(sql_begin_snapshot, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
@@ -272,14 +272,63 @@ static enum db_status run_some(struct pg *c, const char *name, const struct db_a
 	return status;
 }
 
+/* How many lists go into the next statement's arrays: at least one. */
+static size_t array_count(const struct db_args *args, size_t count)
+{
+	size_t n = 0, bytes = 0;
+	while (n < count && n < ARRAY_MAX && bytes < ARRAY_BYTES_MAX) {
+		for (size_t i = 0; i < args[n].n; i++)
+			bytes += args[n].v[i].type == DB_TYPE_INT ? sizeof(int64_t) : args[n].v[i].s.n;
+		n++;
+	}
+	return n;
+}
+
+/* One statement for all. */
+static enum db_status run_arrays(struct pg *c, const struct db_sql *sql, const struct db_args *args, size_t count, struct error *err)
+{
+	size_t width = args[0].n;
+	struct buf *arrays = xcalloc(width, sizeof *arrays);
+	struct db_value *values = xcalloc(width, sizeof *values);
+	enum db_status status = DB_OK;
+	for (size_t i = 0; i < width && status == DB_OK; i++) {
+		if (!pg_array(&arrays[i], args, count, i))
+			status = refused(err, "arguments of several types for one parameter");
+		values[i] = arrays[i].len ? DB_BLOB(arrays[i].data, arrays[i].len) : DB_NULL;
+	}
+	PGresult *r = NULL;
+	if (status == DB_OK)
+		status = execute(c, sql, (struct db_args){values, width}, &r, err);
+	PQclear(r);
+	for (size_t i = 0; i < width; i++)
+		buf_free(&arrays[i]);
+	free(arrays);
+	free(values);
+	return status;
+}
+
+static enum db_status run_many_arrays(struct pg *c, const struct db_sql *sql, const struct db_args *args, size_t count, struct error *err)
+{
+	enum db_status status = DB_OK;
+	for (size_t from = 0, n; from < count && status == DB_OK; from += n) {
+		n = array_count(args + from, count - from);
+		status = run_arrays(c, sql, args + from, n, err);
+	}
+	return status;
+}
+
 static enum db_status pg_run_many(struct db_conn *conn, const struct db_sql *sql, const struct db_args *args, size_t count, db_each_fn *each, void *ctx,
 				  struct error *err)
 {
 	struct pg *c = (struct pg *)conn;
 	const char *name;
-	enum db_status status = name_for(c, sql, &name, err);
+	enum db_status status = DB_OK;
 	for (size_t i = 0; i < count && status == DB_OK; i++)
 		status = check_args(args[i], err);
+	if (status == DB_OK && sql->arrays && !each && count > 1)
+		return run_many_arrays(c, sql->arrays, args, count, err);
+	if (status == DB_OK)
+		status = name_for(c, sql, &name, err);
 	for (size_t from = 0; from < count && status == DB_OK; from += PIPELINE_MAX)
 		status = run_some(c, name, args, from, count - from < PIPELINE_MAX ? count - from : PIPELINE_MAX, each, ctx, err);
 	return status;

@@ -7,6 +7,7 @@
 
 #include <libpq-fe.h>
 
+#include "base/buf.h"
 #include "db_driver.h"
 
 struct pg {
@@ -32,6 +33,12 @@ bool pg_check(struct db_conn *c);
 
 /* What a result (NULL: there was none) that is not a success means; fills *err, without the password. */
 enum db_status pg_failure(struct pg *c, const PGresult *r, struct error *err);
+
+/*
+ * Argument `column` of `count` lists as one array, in the binary format of the server's array_recv: bigint[], text[] or bytea[], as its values
+ * are, with NULLs. False when they are of several types. Of nothing but NULLs: nothing is written, and NULL is to be sent, which unnest fills up.
+ */
+MUST_CHECK bool pg_array(struct buf *out, const struct db_args *args, size_t count, size_t column);
 
 struct pg_rows {
 	struct db_rows head;

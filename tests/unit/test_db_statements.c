@@ -303,6 +303,73 @@ static void many_stop_at_the_first_failure(void **state)
 	db_close(c);
 }
 
+/* The same rows as with a statement each: also NULLs, columns of nothing but NULLs, empty texts, more than one statement's arrays hold. */
+static void many_at_once(void **state)
+{
+	DB_SQL_ARRAYS(put_arrays, "INSERT INTO t (id, i, s, b) VALUES ($1, $2, $3, $4)",
+		      "INSERT INTO t (id, i, s, b) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[])");
+	DB_SQL_ARRAYS(drop_arrays, "DELETE FROM t WHERE id = $1", "DELETE FROM t WHERE id = ANY ($1::bigint[])");
+	enum { N = 10007 };
+	struct db_conn *c = open_with_table(state);
+	struct error err = {0};
+	struct db_value(*v)[4] = calloc(N, sizeof *v);
+	struct db_args *args = calloc(N, sizeof *args);
+	assert_true(v && args);
+	for (int i = 0; i < N; i++) {
+		v[i][0] = DB_INT(i);
+		v[i][1] = i % 3 == 0 ? DB_NULL : DB_INT(i % 3 == 1 ? INT64_MIN + i : INT64_MAX - i);
+		v[i][2] = i % 4 == 0 ? DB_NULL : DB_TEXT(i % 4 == 1 ? STR_LIT("") : STR_LIT("a \"{\\}, \xc3\xa9"));
+		v[i][3] = i % 5 == 0 ? DB_NULL : DB_BLOB("\0\xff\0", 3);
+		args[i] = (struct db_args){v[i], 4};
+	}
+	must(db_begin(c, DB_TXN_WRITE, &err), &err);
+	must(db_run_many(c, &put_arrays, args, N, NULL, NULL, &err), &err);
+	must(db_commit(c, &err), &err);
+	for (int64_t i = 0; i < N; i += i < 100 ? 1 : 997) {
+		struct db_rows *rows;
+		must(db_query(c, &sql_get, DB_ARGS(DB_INT(i)), &rows, &err), &err);
+		assert_true(db_next(rows));
+		for (int column = 0; column < 3; column++)
+			assert_int_equal(db_is_null(rows, column), v[i][column + 1].type == DB_TYPE_NULL);
+		assert_true(db_int(rows, 0) == v[i][1].i);
+		assert_true(str_equal(db_text(rows, 1), v[i][2].s));
+		assert_true(str_equal(db_blob(rows, 2), v[i][3].s));
+		must(db_finish(rows, &err), &err);
+	}
+	assert_int_equal(ask_int(c, "SELECT COUNT(*) FROM t"), N);
+	for (int i = 0; i < N; i++)
+		args[i].n = 1;
+	must(db_begin(c, DB_TXN_WRITE, &err), &err);
+	must(db_run_many(c, &drop_arrays, args + 2, N - 2, NULL, NULL, &err), &err);
+	must(db_commit(c, &err), &err);
+	assert_int_equal(ask_int(c, "SELECT SUM(id) FROM t"), 1);
+	/* Nothing but NULLs in all but the key; and a conflict, which leaves none. */
+	for (int i = 0; i < 10; i++) {
+		v[i][0] = DB_INT(i == 9 ? 105 : 100 + i);
+		v[i][1] = v[i][2] = v[i][3] = DB_NULL;
+		args[i].n = 4;
+	}
+	must(db_begin(c, DB_TXN_WRITE, &err), &err);
+	must(db_run_many(c, &put_arrays, args, 9, NULL, NULL, &err), &err);
+	must(db_commit(c, &err), &err);
+	assert_int_equal(ask_int(c, "SELECT COUNT(*) FROM t WHERE i IS NULL AND s IS NULL AND b IS NULL"), 1 + 9); /* the first row too */
+	for (int i = 0; i < 10; i++)
+		v[i][0].i += 100;
+	must(db_begin(c, DB_TXN_WRITE, &err), &err);
+	assert_int_equal(db_run_many(c, &put_arrays, args, 10, NULL, NULL, &err), DB_CONFLICT);
+	db_rollback(c);
+	assert_int_equal(ask_int(c, "SELECT COUNT(*) FROM t"), 11);
+	/* A text with a NUL in it is refused before it is sent. */
+	v[3][2] = DB_TEXT(str_of("a\0b", 3));
+	must(db_begin(c, DB_TXN_WRITE, &err), &err);
+	assert_int_equal(db_run_many(c, &put_arrays, args, 9, NULL, NULL, &err), DB_BROKEN);
+	db_rollback(c);
+	must_put(c, 1000);
+	free(v);
+	free(args);
+	db_close(c);
+}
+
 static void results_may_overlap_and_be_left(void **state)
 {
 	struct db_conn *c = open_with_table(state);
@@ -418,6 +485,7 @@ int main(void)
 		DB_CASE(a_read_only_connection_refuses_writes),
 		DB_CASE(many_in_order),
 		DB_CASE(many_stop_at_the_first_failure),
+		DB_CASE(many_at_once),
 		DB_CASE(results_may_overlap_and_be_left),
 		DB_CASE(arguments_are_only_borrowed_for_the_call),
 		DB_CASE(mistakes_are_told),

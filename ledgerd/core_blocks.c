@@ -188,7 +188,7 @@ static void gather(struct making *m)
 		if (bytes > params->max_block_bytes)
 			break;
 		struct chain_offer *o = &m->offers[m->count++];
-		pool_parse(c, p, &m->arena, &o->tx);
+		pool_parse(p, &m->arena, &o->tx);
 		o->signature = p->append.signature;
 		o->owner = p;
 	}

@@ -116,7 +116,7 @@ MUST_CHECK bool pool_tend_outlook(struct core *c, struct error *err);
 /* Applies one to the outlook without looking at its signature. */
 enum chain_verdict pool_apply(struct core *c, const struct tx *t, const struct ed25519_signature *s, struct error *err);
 /* Parses a pending one's message again; it was fine once (invariant). */
-void pool_parse(const struct core *c, const struct core_pending *p, struct arena *arena, struct tx *out);
+void pool_parse(const struct core_pending *p, struct arena *arena, struct tx *out);
 void pool_free_all(struct core *c);
 
 /* core.c: as core_is_validator, under the lock. */

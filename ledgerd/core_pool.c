@@ -172,11 +172,9 @@ enum chain_verdict pool_apply(struct core *c, const struct tx *t, const struct e
 	return chain_apply(&rules, &c->outlook, t, s, now > c->chain.timestamp ? now : c->chain.timestamp + 1, err);
 }
 
-void pool_parse(const struct core *c, const struct core_pending *p, struct arena *arena, struct tx *out)
+void pool_parse(const struct core_pending *p, struct arena *arena, struct tx *out)
 {
-	struct error err;
-	bool fine = tx_parse(p->append.message, c->chain.rules.params.max_transaction_bytes, arena, out, &err);
-	invariant(fine);
+	tx_parse_again(p->append.message, &p->append.id, arena, out);
 }
 
 /* Applies one that is, or becomes, ready. What is refused now stays in the queue: its block says so, and writes down why. */
@@ -186,7 +184,7 @@ static enum chain_verdict apply_pending(struct core *c, const struct core_pendin
 	struct tx t;
 	struct error err;
 	arena_init(&arena);
-	pool_parse(c, p, &arena, &t);
+	pool_parse(p, &arena, &t);
 	enum chain_verdict v = pool_apply(c, &t, &p->append.signature, &err);
 	arena_free(&arena);
 	return v;

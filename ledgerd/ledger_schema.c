@@ -43,7 +43,13 @@
 	" list TEXT" ordered " NOT NULL,"                                                                                      \
 	" height BIGINT NOT NULL,"                                                                                             \
 	" idx BIGINT NOT NULL,"                                                                                                \
-	" PRIMARY KEY (list, height, idx))" how ";"
+	" PRIMARY KEY (list, height, idx))" how ";"                                                                            \
+	"CREATE TABLE local_pending ("                                                                                         \
+	" seq BIGINT PRIMARY KEY,"                                                                                             \
+	" id TEXT NOT NULL,"                                                                                                   \
+	" message TEXT NOT NULL,"                                                                                              \
+	" signature TEXT NOT NULL,"                                                                                            \
+	" received_at BIGINT NOT NULL)" how ";"
 
 const struct db_migration ledger_migrations[] = {
 	{
@@ -54,12 +60,6 @@ const struct db_migration ledger_migrations[] = {
 		       "CREATE TABLE validator_steps ("
 		       " height BIGINT PRIMARY KEY,"
 		       " step TEXT NOT NULL);"
-		       "CREATE TABLE local_pending ("
-		       " seq BIGINT PRIMARY KEY,"
-		       " id TEXT NOT NULL,"
-		       " message TEXT NOT NULL,"
-		       " signature TEXT NOT NULL,"
-		       " received_at BIGINT NOT NULL);"
 		       "CREATE TABLE local_refused ("
 		       " id TEXT PRIMARY KEY,"
 		       " code TEXT NOT NULL,"

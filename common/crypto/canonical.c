@@ -1,5 +1,7 @@
 #include "canonical.h"
 
+#include "canonical_span.h"
+
 /* What is left to read, always at least up to `end`. */
 struct reader {
 	const char *p, *end;
@@ -69,11 +71,11 @@ static bool check_escape(struct reader *r)
 /* After the opening quote. That the bytes are UTF-8 has been seen already. */
 static bool check_string(struct reader *r)
 {
-	while (r->p < r->end) {
-		unsigned char c = (unsigned char)*r->p++;
+	while ((r->p = canonical_span(r->p, r->end)) < r->end) {
+		char c = *r->p++;
 		if (c == '"')
 			return true;
-		if (c < 0x20 || (c == '\\' && !check_escape(r)))
+		if (c != '\\' || !check_escape(r))
 			return false;
 	}
 	return false;

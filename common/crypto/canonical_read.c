@@ -1,6 +1,7 @@
 #include "canonical_read.h"
 
 #include "base/hex.h"
+#include "canonical_span.h"
 
 static bool enter(struct str value, char open, char close, struct canonical_cursor *c)
 {
@@ -23,7 +24,7 @@ bool canonical_enter_array(struct str value, struct canonical_cursor *c)
 /* Behind the closing quote of the string that begins at p; NULL when there is none. */
 static const char *string_end(const char *p, const char *end)
 {
-	for (p++; p < end; p++) {
+	for (p = canonical_span(p + 1, end); p < end; p = canonical_span(p + 1, end)) {
 		if (*p == '"')
 			return p + 1;
 		if (*p == '\\' && ++p == end)

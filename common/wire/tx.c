@@ -39,6 +39,7 @@ enum misfit { MISFIT_MISSING, MISFIT_UNKNOWN, MISFIT_MALFORMED, MISFIT_AMOUNT, M
 struct reading {
 	struct arena *arena;
 	struct tx *out;
+	bool judged; /* before: the forms need no look */
 	enum misfit misfit;
 	enum tx_field field; /* that the misfit is about */
 	char stranger[64];   /* MISFIT_UNKNOWN: its name, cut */
@@ -71,10 +72,12 @@ static void read_field(struct reading *r, enum tx_field f, struct str value)
 	enum tx_form form = tx_field_form(f);
 	struct str text = value;
 	int64_t v;
-	if (is_integer(form) ? !canonical_read_int(value, &v) : !canonical_read_text(value, r->arena, &text))
-		misfit(r, MISFIT_MALFORMED, f);
+	bool readable = is_integer(form) ? r->judged || canonical_read_int(value, &v) : canonical_read_text(value, r->arena, &text);
 	/* The sign is an adjustment's only. */
-	else if (!tx_form_valid(form, text) || (form == TX_FORM_AMOUNT && text.p[0] == '-' && r->out->type != TX_BALANCE_ADJUSTMENT))
+	bool fits = readable && (r->judged || (tx_form_valid(form, text) && (form != TX_FORM_AMOUNT || text.p[0] != '-' || r->out->type == TX_BALANCE_ADJUSTMENT)));
+	if (!readable)
+		misfit(r, MISFIT_MALFORMED, f);
+	else if (!fits)
 		misfit(r, form == TX_FORM_AMOUNT ? MISFIT_AMOUNT : form == TX_FORM_USERNAME ? MISFIT_USERNAME : MISFIT_MALFORMED, f);
 	else
 		keep(r->out, f, text);
@@ -180,6 +183,19 @@ bool tx_parse(struct str message, int64_t max_bytes, struct arena *arena, struct
 	out->timestamp = tx_int(out, TXF_TIMESTAMP);
 	sha256(&out->id, message.p, message.n);
 	return true;
+}
+
+void tx_parse_again(struct str message, const struct hash *id, struct arena *arena, struct tx *out)
+{
+	struct error err;
+	*out = (struct tx){.message = message, .id = *id};
+	struct reading r = {.arena = arena, .out = out, .judged = true, .misfit = MISFIT_NONE, .field = TXF_COUNT};
+	bool fine = read_type(message, &out->type, &err);
+	invariant(fine);
+	read_fields(&r, tx_type_row(out->type));
+	invariant(r.misfit == MISFIT_NONE);
+	out->nonce = tx_int(out, TXF_NONCE);
+	out->timestamp = tx_int(out, TXF_TIMESTAMP);
 }
 
 struct str tx_text(const struct tx *t, enum tx_field f)

@@ -96,6 +96,8 @@ struct tx {
  * A message without a `type` has ERR_MISSING_FIELD, one that is no object ERR_NOT_CANONICAL. The texts are spans of `message`, or in the arena where escapes had to be decoded: both must outlive *out.
  */
 MUST_CHECK bool tx_parse(struct str message, int64_t max_bytes, struct arena *arena, struct tx *out, struct error *err);
+/* The same of a message that tx_parse has accepted, without judging it again: id is its hash. */
+void tx_parse_again(struct str message, const struct hash *id, struct arena *arena, struct tx *out);
 /* The value of a field; absent when it is not there. */
 struct str tx_text(const struct tx *t, enum tx_field f);
 /* Of a field that is there and an integer (invariant). */

@@ -41,6 +41,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (tx_parse(text, TX_BYTES_DEFAULT, &arena, &t, &err)) {
 		invariant(canonical_check(text));
 		check(&t);
+		struct tx again;
+		tx_parse_again(text, &t.id, &arena, &again);
+		invariant(again.type == t.type && again.nonce == t.nonce && again.timestamp == t.timestamp && again.count == t.count);
+		for (unsigned f = 0; f < TXF_COUNT; f++)
+			invariant(str_equal(tx_text(&again, (enum tx_field)f), tx_text(&t, (enum tx_field)f)));
 	}
 	arena_free(&arena);
 	return 0;

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "canonical_oracle.h"
 #include "crypto/canonical.h"
+#include "crypto/canonical_span.h"
 #include "crypto/sha256.h"
 #include "dies.h"
 #include "vectors.h"
@@ -324,9 +325,31 @@ static void test_keys(void **state)
 	}
 }
 
+/* Every byte at every place, in front of every other special one, against the plain loop. */
+static void spans(void **state)
+{
+	(void)state;
+	static const char behind[] = {'a', '"', '\\', '\0', '\x1f'};
+	char text[40];
+	for (size_t n = 0; n <= 20; n++)
+		for (size_t at = 0; at < n; at++)
+			for (int c = 0; c < 256; c++)
+				for (size_t i = 0; i < sizeof behind; i++) {
+					memset(text, n % 2 ? '!' : 0xfe, sizeof text); /* next to the quote, and with the highest bit */
+					text[at] = (char)c;
+					if (at + 1 < n)
+						text[at + 1] = behind[i];
+					const char *plain = text;
+					while (plain < text + n && *plain != '"' && *plain != '\\' && (unsigned char)*plain >= 0x20)
+						plain++;
+					assert_ptr_equal(canonical_span(text, text + n), plain);
+				}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(spans),
 		cmocka_unit_test(test_vectors), cmocka_unit_test(test_table),  cmocka_unit_test(test_depth),	       cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_random),	cmocka_unit_test(test_writer), cmocka_unit_test(test_writer_mistakes), cmocka_unit_test(test_keys),
 	};

@@ -43,7 +43,7 @@ bool state_list_of(struct str key, char out[STATE_LIST_MAX], struct str *name)
 	}
 	if (str_starts(key, "stake:")) {
 		struct str rest = part_behind(key, 1);
-		return rest.n > USER_ID_LEN && list(out, "staked", str_of(rest.p, USER_ID_LEN), name);
+		return rest.n > USER_ID_LEN && rest.p[USER_ID_LEN] == ':' && list(out, "staked", str_of(rest.p, USER_ID_LEN), name);
 	}
 	return false;
 }

@@ -20,11 +20,11 @@ enum {
 	BUSY_TIMEOUT_MS = 5000, /* how long to wait for another process's lock */
 	BUSY_PAUSE_MS = 10,
 	/*
-	 * The log is copied into the database each time it grew by so many pages (of 4 KiB; just what journal_size_limit keeps), and at four
-	 * times as many even when readers are in the way. Pages that are written again and again meanwhile are copied once.
+	 * The log is copied into the database each time it grew by so many pages (of 4 KiB; just what journal_size_limit keeps), and at twice
+	 * as many even when readers are in the way. Pages that are written again and again meanwhile are copied once.
 	 */
 	CHECKPOINT_PAGES = 16000,
-	RESTART_PAGES = 4 * CHECKPOINT_PAGES,
+	RESTART_PAGES = 2 * CHECKPOINT_PAGES,
 	RESTART_WAIT_MS = 100,
 };
 

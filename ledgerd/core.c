@@ -200,12 +200,13 @@ static enum db_status load_refused_page(struct core *c, struct db_conn *conn, in
 	*n = 0;
 	if (st != DB_OK)
 		return st;
-	for (; db_next(rows); ++*n) {
+	while (db_next(rows)) {
 		struct hash id;
-		if (hash_from_text(db_text(rows, 0), &id)) {
-			refused_set_put(c->refused, &id, clock_mono_ms());
-			hash_to_text(&id, last);
-		}
+		if (!hash_from_text(db_text(rows, 0), &id))
+			continue; /* the audit names it; that the page is not full then ends the reading, which is but a hint */
+		refused_set_put(c->refused, &id, clock_mono_ms());
+		hash_to_text(&id, last);
+		++*n;
 	}
 	return db_finish(rows, err);
 }

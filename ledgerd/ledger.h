@@ -56,6 +56,7 @@ struct ledger {
 	struct ledger_config config;
 	struct arena arena;              /* for what lives as long as the process */
 	struct db_pool *pool;
+	struct db_pool *arrivals;        /* PostgreSQL: the mempool's own, so that what comes in is not kept waiting by a block that is written; else NULL */
 	struct str chain_id;             /* "" until opened */
 	struct genesis genesis;          /* in the arena */
 	bool has_key;

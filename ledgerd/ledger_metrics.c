@@ -90,16 +90,18 @@ static void collect_core(struct ledger *l)
 
 static void collect_database(struct ledger *l)
 {
-	struct db_pool_stats s;
+	struct db_pool_stats s, other = {0};
 	struct error err;
 	value_db_up = db_pool_ready(l->pool, &err);
 	db_pool_get_stats(l->pool, &s);
-	value_db_writes_total = (int64_t)s.jobs;
-	value_db_commits_total = (int64_t)s.commits;
-	value_db_failed_commits_total = (int64_t)s.failed_commits;
-	value_db_commit_seconds_total = (int64_t)s.commit_seconds_total_ns;
-	value_db_reconnects_total = (int64_t)s.reconnects;
-	value_db_queue_length = (int64_t)s.queue_length;
+	if (l->arrivals)
+		db_pool_get_stats(l->arrivals, &other);
+	value_db_writes_total = (int64_t)(s.jobs + other.jobs);
+	value_db_commits_total = (int64_t)(s.commits + other.commits);
+	value_db_failed_commits_total = (int64_t)(s.failed_commits + other.failed_commits);
+	value_db_commit_seconds_total = (int64_t)(s.commit_seconds_total_ns + other.commit_seconds_total_ns);
+	value_db_reconnects_total = (int64_t)(s.reconnects + other.reconnects);
+	value_db_queue_length = (int64_t)(s.queue_length + other.queue_length);
 }
 
 void ledger_metrics_collect(void *ctx)

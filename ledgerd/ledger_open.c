@@ -152,21 +152,26 @@ static bool read_genesis_file(struct ledger *l, struct genesis *out, struct erro
 	return ok;
 }
 
-bool ledger_open_database(struct ledger *l, const struct genesis *given, struct error *err)
+static struct db_pool *open_pool(const struct ledger *l, int readers, struct error *err)
 {
-	struct genesis from_file;
 	const struct db_pool_options o = {.url = l->config.db_url,
 					  .name = "ledgerd",
-					  .readers = 8,
+					  .readers = readers,
 					  .queue_max = QUEUE_MAX,
 					  .group_max = GROUP_MAX,
 					  .patience_ms = PATIENCE_MS};
+	return db_pool_open(&o, ledger_migrations, ledger_migration_count, err);
+}
+
+bool ledger_open_database(struct ledger *l, const struct genesis *given, struct error *err)
+{
+	struct genesis from_file;
 	if (!given && l->config.genesis_file) {
 		if (!read_genesis_file(l, &from_file, err))
 			return false;
 		given = &from_file;
 	}
-	l->pool = db_pool_open(&o, ledger_migrations, ledger_migration_count, err);
+	l->pool = open_pool(l, 8, err);
 	return l->pool && open_genesis(l, given, err);
 }
 
@@ -203,8 +208,10 @@ static bool open_key(struct ledger *l, struct error *err)
 
 static struct mempool_store *open_mempool(struct ledger *l, struct error *err)
 {
+	if (!l->config.redis_url && db_pool_kind(l->pool) == DB_POSTGRES && !(l->arrivals = open_pool(l, 1, err)))
+		return NULL;
 	if (!l->config.redis_url)
-		return mempool_db_open(l->pool);
+		return mempool_db_open(l->arrivals ? l->arrivals : l->pool);
 	const struct mempool_redis_options o = {
 		.url = l->config.redis_url,
 		.producer = l->config.role == LEDGER_PRODUCER,
@@ -233,6 +240,9 @@ void ledger_close(struct ledger *l)
 	l->core = NULL;
 	db_lock_release(l->producer_lock);
 	l->producer_lock = NULL;
+	if (l->arrivals)
+		db_pool_close(l->arrivals);
+	l->arrivals = NULL;
 	if (l->pool)
 		db_pool_close(l->pool);
 	l->pool = NULL;

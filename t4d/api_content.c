@@ -1,5 +1,6 @@
 /* One blob: get, put, delete. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "api.h"
@@ -62,13 +63,38 @@ static struct http_reply *cacheable(struct http_reply *reply, const char *etag)
 	return http_reply_header(reply, "Cache-Control", "public, max-age=31536000, immutable");
 }
 
-static struct http_reply *part(struct http_request *r, int fd, uint64_t size, uint64_t first, uint64_t length)
+/* A verified blob: its bytes, or an open descriptor. */
+struct content {
+	uint64_t size;
+	int fd; /* -1: it is in `bytes` */
+	struct buf bytes;
+};
+
+static void content_free(struct content *c)
+{
+	if (c->fd >= 0)
+		(void)close(c->fd);
+	buf_free(&c->bytes);
+}
+
+/* Takes the content. */
+static struct http_reply *bytes_of(struct http_request *r, int status, struct content *c, uint64_t first, uint64_t length)
 {
 	static const char type[] = "application/octet-stream";
+	if (c->fd >= 0)
+		return http_reply_file_part(r, status, type, c->fd, first, length);
+	if (first > 0 && c->bytes.data)
+		memmove(c->bytes.data, c->bytes.data + first, length);
+	c->bytes.len = length;
+	return http_reply_bytes(r, status, type, &c->bytes);
+}
+
+static struct http_reply *part(struct http_request *r, struct content *c, uint64_t first, uint64_t length)
+{
 	char range[80];
 	(void)snprintf(range, sizeof(range), "bytes %llu-%llu/%llu", (unsigned long long)first, (unsigned long long)(first + length - 1),
-		       (unsigned long long)size);
-	return http_reply_header(http_reply_file_part(r, 206, type, fd, first, length), "Content-Range", range);
+		       (unsigned long long)c->size);
+	return http_reply_header(bytes_of(r, 206, c, first, length), "Content-Range", range);
 }
 
 static struct http_reply *beyond(struct http_request *r, uint64_t size)
@@ -80,26 +106,41 @@ static struct http_reply *beyond(struct http_request *r, uint64_t size)
 	return http_reply_header(reply, "Content-Range", range);
 }
 
-/* Takes the descriptor of a verified blob. */
-static struct http_reply *give(struct http_request *r, int fd, uint64_t size)
+/* Takes the content. */
+static struct http_reply *give(struct http_request *r, struct content *c)
 {
 	struct str hash = http_path_arg(r, 0);
 	struct str etag = arena_printf(http_arena(r), "\"%.*s\"", STR_ARG(hash));
 	uint64_t first, length;
 	if (http_client_has(r, etag.p)) {
-		(void)close(fd);
-		return about(r, cacheable(http_reply_empty(r, 304), etag.p), (int64_t)size);
+		content_free(c);
+		return about(r, cacheable(http_reply_empty(r, 304), etag.p), (int64_t)c->size);
 	}
-	switch (http_range_asked(r, size, etag.p, &first, &length)) {
+	switch (http_range_asked(r, c->size, etag.p, &first, &length)) {
 	case HTTP_RANGE_WHOLE:
-		return about(r, cacheable(http_reply_file_part(r, 200, "application/octet-stream", fd, 0, size), etag.p), (int64_t)size);
+		return about(r, cacheable(bytes_of(r, 200, c, 0, c->size), etag.p), (int64_t)c->size);
 	case HTTP_RANGE_PART:
-		return about(r, cacheable(part(r, fd, size, first, length), etag.p), (int64_t)size);
+		return about(r, cacheable(part(r, c, first, length), etag.p), (int64_t)c->size);
 	case HTTP_RANGE_BEYOND:
 		break;
 	}
-	(void)close(fd);
-	return about(r, beyond(r, size), (int64_t)size);
+	content_free(c);
+	return about(r, beyond(r, c->size), (int64_t)c->size);
+}
+
+/* Takes the descriptor of a verified blob. */
+static struct http_reply *give_open(struct http_request *r, const struct hash *h, int fd, uint64_t size)
+{
+	const struct t4 *t = http_ctx(r);
+	struct content c = {.size = size, .fd = fd};
+	struct error err;
+	if (size > BLOB_SMALL)
+		return give(r, &c);
+	c.fd = -1;
+	if (blob_read_small(t->store, h, fd, size, &c.bytes, &err))
+		return give(r, &c);
+	content_free(&c);
+	return refuse(r, &err);
 }
 
 /* On a job thread: the blob must be hashed first. */
@@ -113,24 +154,28 @@ static void get_later(void *request)
 	int fd;
 	invariant(hash_from_text(http_path_arg(r, 0), &h));
 	bool ok = blob_open(t->store, &h, &fd, &size, &err);
-	http_finish(r, ok ? give(r, fd, size) : refuse(r, &err));
+	http_finish(r, ok ? give_open(r, &h, fd, size) : refuse(r, &err));
 }
 
 struct http_reply *api_get(struct http_request *r)
 {
 	const struct t4 *t = http_ctx(r);
+	struct content c = {.fd = -1};
 	struct http_reply *reply;
 	struct error err;
 	struct hash h;
-	uint64_t size;
 	bool later;
-	int fd;
 	if (!read_hash(r, &h, &reply))
 		return reply;
-	if (!blob_open_quick(t->store, &h, HASH_HERE_MAX, &fd, &size, &later, &err))
+	if (blob_read_again(t->store, &h, &c.bytes)) {
+		c.size = c.bytes.len;
+		return give(r, &c);
+	}
+	content_free(&c);
+	if (!blob_open_quick(t->store, &h, HASH_HERE_MAX, &c.fd, &c.size, &later, &err))
 		return refuse(r, &err);
 	if (!later)
-		return give(r, fd, size);
+		return give_open(r, &h, c.fd, c.size);
 	reply = http_reply_later(r);
 	jobs_run(t->jobs, get_later, r);
 	return reply;

@@ -1,5 +1,5 @@
 /*
- * What the store's files share: blob_store.c (opening, directories, free space), blob_read.c (checking, quarantine), blob_put.c (writing),
+ * What the store's files share: blob_store.c (opening, directories, free space), blob_read.c (checking, quarantine; open_files.h), blob_put.c (writing),
  * blob_sync.c (durability), blob_verity.c (sealing), blob_list.c (walking). The store's own; others see blob_store.h.
  *
  * Locks. A shard's `lock` is held while a name in it appears or goes and its counters follow, never during an fsync or a hash. Nothing
@@ -14,6 +14,7 @@
 
 #include "blob_store.h"
 #include "identity.h"
+#include "open_files.h"
 
 enum {
 	BLOB_MODE = 0600,
@@ -44,6 +45,7 @@ struct blob_store {
 	bool exact_times; /* every change of a file that was looked at shows in its ctime */
 	struct shard shards[BLOB_SHARDS];
 	struct identity_set *verified;
+	struct open_files *open_files; /* NULL: none are kept */
 	_Atomic uint64_t reserved; /* bytes announced by puts and not yet written */
 	_Atomic uint64_t next_name; /* a number for names in tmp and quarantine */
 	_Atomic bool cancelled;

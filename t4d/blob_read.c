@@ -61,6 +61,7 @@ static void quarantine(struct blob_store *s, const struct hash *h, const struct 
 	else if (same)
 		failure = errno;
 	pthread_mutex_unlock(&d->lock);
+	open_files_drop(s->open_files, h);
 	if (!same)
 		return; /* it was moved, replaced or deleted meanwhile */
 	if (failure) {
@@ -244,6 +245,74 @@ bool blob_open(struct blob_store *s, const struct hash *h, int *fd, uint64_t *si
 {
 	bool later;
 	return blob_open_quick(s, h, UINT64_MAX, fd, size, &later, err);
+}
+
+/* ---- small blobs ---- */
+
+/* Appends n bytes; false, with errno or 0 at the file's end, when they cannot be had. */
+static bool read_whole(int fd, size_t n, struct buf *out)
+{
+	size_t begin = out->len;
+	buf_reserve(out, n + 1); /* one more for whoever takes the bytes with a NUL */
+	while (out->len < begin + n) {
+		ssize_t got = pread(fd, out->data + out->len, begin + n - out->len, (off_t)(out->len - begin));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			errno = got == 0 ? 0 : errno;
+			out->len = begin;
+			return false;
+		}
+		out->len += (size_t)got;
+	}
+	return true;
+}
+
+bool blob_read_small(struct blob_store *s, const struct hash *h, int fd, uint64_t size, struct buf *out, struct error *err)
+{
+	struct stat st;
+	invariant(size <= BLOB_SMALL);
+	if (!read_whole(fd, (size_t)size, out)) {
+		if (errno)
+			store_errno(err, errno, "cannot read a blob");
+		else
+			error_set(err, ERR_UNAVAILABLE, "what is stored under %s is being changed", blob_name(h).text);
+		(void)close(fd);
+		return false;
+	}
+	struct identity id = {0};
+	if (fstat(fd, &st) == 0)
+		id = identity_of(&st);
+	if (s->open_files && identity_known(s->verified, h, &id))
+		open_files_keep(s->open_files, h, &id, fd);
+	else
+		(void)close(fd);
+	return true;
+}
+
+/* A file that was replaced or deleted has another ctime, or no name any more. */
+static bool unchanged(const struct open_file *f)
+{
+	struct stat st;
+	if (fstat(f->fd, &st) != 0 || st.st_nlink == 0)
+		return false;
+	struct identity id = identity_of(&st);
+	return identity_equal(&id, &f->verified);
+}
+
+bool blob_read_again(struct blob_store *s, const struct hash *h, struct buf *out)
+{
+	struct open_file f;
+	if (!open_files_take(s->open_files, h, &f))
+		return false;
+	size_t begin = out->len;
+	bool ok = read_whole(f.fd, (size_t)f.verified.size, out) && unchanged(&f); /* in this order: a change while it is read shows too */
+	open_files_give_back(s->open_files, h, &f, ok);
+	if (ok)
+		store_count(&s->remembered_hits, 1);
+	else
+		out->len = begin;
+	return ok;
 }
 
 /* Room to read it in: for a small file a small one, whose pages cost more than its hash otherwise. */

@@ -227,6 +227,7 @@ struct blob_store *blob_store_open(const struct blob_store_options *o, struct er
 	}
 	invariant(pthread_mutex_init(&s->reason_lock, NULL) == 0);
 	s->verified = identity_set_new(o->remembered_max);
+	s->open_files = open_files_new(o->verify == VERIFY_ONCE ? o->open_files_max : 0);
 	if (!open_all(s, err)) {
 		blob_store_close(s);
 		return NULL;
@@ -266,6 +267,7 @@ void blob_store_close(struct blob_store *s)
 	close_fd(s->tmp_fd);
 	close_fd(s->root_fd);
 	pthread_mutex_destroy(&s->reason_lock);
+	open_files_free(s->open_files);
 	identity_set_free(s->verified);
 	free(s->dir);
 	free(s);

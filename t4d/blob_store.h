@@ -14,7 +14,8 @@
  *
  * Bytes that do not match are never given out: blob_open answers only a file that was hashed, in whole, since it last changed (device,
  * inode, size, mtime, ctime are remembered). A change that the file system's timestamps could not show is provided for: where a file's
- * ctime may stand still for a tick, a file is remembered only when its times are older than that.
+ * ctime may stand still for a tick, a file is remembered only when its times are older than that. Files of small blobs stay open for the next
+ * reader (blob_read_again), who looks at all that again.
  *
  * All functions are thread-safe. Hashes are the caller's; sizes are bytes.
  */
@@ -24,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "crypto/sha256.h"
 
@@ -36,6 +38,7 @@ struct blob_store_options {
 	enum verify_reads verify;
 	uint64_t max_object_size, min_free_space; /* bytes */
 	size_t remembered_max;                    /* identities of verified files kept in memory, 16 bytes each */
+	size_t open_files_max;                    /* files of small blobs that stay open after a read */
 };
 struct blob_store;
 /*
@@ -72,6 +75,11 @@ MUST_CHECK bool blob_open(struct blob_store *s, const struct hash *h, int *fd, u
 /* The same, but hashing at most hash_max bytes here: *later is set, and nothing open, when there are more to hash. */
 MUST_CHECK bool blob_open_quick(struct blob_store *s, const struct hash *h, uint64_t hash_max, int *fd, uint64_t *size, bool *later,
 				struct error *err);
+enum { BLOB_SMALL = 64 * 1024 }; /* bytes: read as a whole, which then costs less than sendfile */
+/* All bytes of a blob of at most BLOB_SMALL, of which blob_open gave the descriptor; takes that, and may keep it open. ERR_IO. */
+MUST_CHECK bool blob_read_small(struct blob_store *s, const struct hash *h, int fd, uint64_t size, struct buf *out, struct error *err);
+/* The same of one whose file stayed open, and has not changed since it was verified: that is looked at here. False: blob_open knows more. */
+bool blob_read_again(struct blob_store *s, const struct hash *h, struct buf *out);
 /* Called between pieces of a long check with the bytes just read; false ends it with ERR_SHUTTING_DOWN. */
 typedef bool blob_pace_fn(void *ctx, size_t n);
 /* Reads the blob from the disk itself where that is possible, past the cache, and checks it; otherwise as blob_open. pace may be NULL. */

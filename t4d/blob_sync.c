@@ -248,6 +248,7 @@ static bool take_away(struct blob_store *s, struct change *c)
 	if (gone)
 		shard_changed(d, -1, (uint64_t)st.st_size);
 	pthread_mutex_unlock(&d->lock);
+	open_files_drop(s->open_files, &c->hash); /* which would hold its bytes on the disk */
 	if (gone) {
 		c->changed = true;
 		c->size = (uint64_t)st.st_size;

@@ -1,9 +1,24 @@
 /* From options to a running service's parts, and back. */
+#include <sys/resource.h>
+
 #include "daemon/daemon.h"
 #include "t4.h"
 #include "wire/mesh.h"
 
-enum { REMEMBERED_MAX = 1 << 20 /* verified files remembered: 16 MiB when there are so many */ };
+enum {
+	REMEMBERED_MAX = 1 << 20, /* verified files remembered: 16 MiB when there are so many */
+	OPEN_FILES_MAX = 4096,    /* of small blobs; about 1 KiB of the kernel's memory each */
+	DESCRIPTORS_SHARE = 4     /* and no more of the process' descriptors than one of so many; none where they are few */
+};
+
+static size_t open_files_max(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur < OPEN_FILES_MAX)
+		return 0;
+	rlim_t share = files.rlim_cur / DESCRIPTORS_SHARE;
+	return share < OPEN_FILES_MAX ? (size_t)share : OPEN_FILES_MAX;
+}
 
 bool t4_configure(struct t4 *t, const struct invocation *in, struct error *err)
 {
@@ -14,7 +29,8 @@ bool t4_configure(struct t4 *t, const struct invocation *in, struct error *err)
 			  .verify = strcmp(verify, "always") == 0 ? VERIFY_ALWAYS : VERIFY_ONCE,
 			  .max_object_size = (uint64_t)option_int(in, "max-object-size"),
 			  .min_free_space = (uint64_t)option_int(in, "min-free-space"),
-			  .remembered_max = REMEMBERED_MAX},
+			  .remembered_max = REMEMBERED_MAX,
+			  .open_files_max = open_files_max()},
 		.node_id = str_from(option_text(in, "node-id")),
 		.mesh_url = option_text(in, "mesh-url"),
 		.scrub_rate = option_int(in, "scrub-rate"),

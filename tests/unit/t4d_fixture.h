@@ -116,7 +116,8 @@ static inline int remove_dir(void **state)
 static inline struct blob_store_options store_options(void)
 {
 	return (struct blob_store_options){
-		.dir = store_dir, .role = STORE_SERVES, .max_object_size = 1 << 20, .min_free_space = 0, .remembered_max = 1024};
+		.dir = store_dir, .role = STORE_SERVES, .max_object_size = 1 << 20, .min_free_space = 0, .remembered_max = 1024,
+		.open_files_max = 16};
 }
 
 static inline struct blob_store *open_store(const struct blob_store_options *o)
@@ -226,23 +227,36 @@ static inline struct outcome delete(struct blob_store *s, const struct hash *h)
 	return o;
 }
 
-/* Opens a blob and compares every byte: SERVED when it is exactly this, else the code it was refused with. */
-static inline enum error_code get(struct blob_store *s, const struct hash *h, const void *p, size_t n)
+#define SERVED ERR_COUNT
+
+static inline enum error_code read_open(struct blob_store *s, const struct hash *h, struct buf *out)
 {
 	struct error err;
 	uint64_t size;
 	int fd;
 	if (!blob_open(s, h, &fd, &size, &err))
 		return err.code;
-	char *bytes = malloc(n + 1);
-	assert_int_equal(size, n);
-	assert_int_equal(pread(fd, bytes, n + 1, 0), n);
-	assert_memory_equal(bytes, p, n);
-	free(bytes);
+	if (size <= BLOB_SMALL)
+		return blob_read_small(s, h, fd, size, out, &err) ? SERVED : err.code;
+	buf_reserve(out, size + 1);
+	assert_int_equal(pread(fd, out->data, size + 1, 0), size);
+	out->len = size;
 	close(fd);
-	return ERR_COUNT;
+	return SERVED;
 }
-#define SERVED ERR_COUNT
+
+/* Reads a blob as the service does and compares every byte: SERVED when it is exactly this, else the code it was refused with. */
+static inline enum error_code get(struct blob_store *s, const struct hash *h, const void *p, size_t n)
+{
+	struct buf bytes = {0};
+	enum error_code code = blob_read_again(s, h, &bytes) ? SERVED : read_open(s, h, &bytes);
+	if (code == SERVED) {
+		assert_int_equal(bytes.len, n);
+		assert_memory_equal(buf_z(&bytes), p, n);
+	}
+	buf_free(&bytes);
+	return code;
+}
 
 static inline void quiet_log(void)
 {

@@ -252,7 +252,105 @@ static void verified_once_or_always(void **state)
 	blob_store_close(s);
 }
 
+static int descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static int64_t remembered(struct blob_store *s)
+{
+	struct blob_totals t;
+	blob_totals(s, &t);
+	return t.remembered_hits;
+}
+
+/* A bounded number, whatever is read, and none of what was deleted. */
+static void files_stay_open(void **state)
+{
+	(void)state;
+	enum { BLOBS = 40, KEPT = 8 };
+	struct blob_store_options o = store_options();
+	struct hash h[BLOBS];
+	struct buf again = {0};
+	o.open_files_max = KEPT;
+	struct blob_store *s = open_store(&o);
+	for (int i = 0; i < BLOBS; i++)
+		assert_true(put(s, &i, sizeof(i), &h[i]).ok);
+	usleep(200000); /* beyond what coarse file times leave open */
+	int before = descriptors();
+	for (int i = 0; i < 2 * BLOBS; i++) {
+		int n = i % BLOBS;
+		assert_int_equal(get(s, &h[n], &n, sizeof(n)), SERVED);
+	}
+	assert_int_equal(descriptors(), before + KEPT);
+	int last = BLOBS - 1;
+	int64_t hits = remembered(s);
+	assert_true(blob_read_again(s, &h[last], &again));
+	assert_int_equal(remembered(s), hits + 1);
+	assert_int_equal(again.len, sizeof(last));
+	assert_memory_equal(again.data, &last, sizeof(last));
+	assert_int_equal(unlink(path_of(&h[last])), 0); /* by whomever */
+	assert_false(blob_read_again(s, &h[last], &again));
+	for (int i = 0; i < last; i++)
+		assert_true(delete(s, &h[i]).ok);
+	assert_int_equal(descriptors(), before);
+	buf_free(&again);
+	blob_store_close(s);
+}
+
 /* ---- at the same time ---- */
+
+struct reader {
+	struct blob_store *store;
+	_Atomic bool *ends;
+};
+
+static void *read_on(void *arg)
+{
+	struct reader *r = arg;
+	struct hash h;
+	for (unsigned i = 0; !atomic_load(r->ends); i++) {
+		unsigned n = i % 4;
+		sha256(&h, &n, sizeof(n));
+		enum error_code code = get(r->store, &h, &n, sizeof(n));
+		assert_true(code == SERVED || code == ERR_UNKNOWN_CONTENT);
+	}
+	return NULL;
+}
+
+static void read_while_put_and_deleted(void **state)
+{
+	(void)state;
+	enum { READERS = 3, ROUNDS = 20 };
+	struct blob_store *s = plain_store();
+	struct reader readers[READERS];
+	pthread_t threads[READERS];
+	_Atomic bool ends = false;
+	struct hash h;
+	for (int i = 0; i < READERS; i++) {
+		readers[i] = (struct reader){.store = s, .ends = &ends};
+		assert_int_equal(pthread_create(&threads[i], NULL, read_on, &readers[i]), 0);
+	}
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		for (unsigned n = 0; n < 4; n++)
+			assert_true(put(s, &n, sizeof(n), &h).changed);
+		for (unsigned n = 0; n < 4; n++) {
+			sha256(&h, &n, sizeof(n));
+			assert_true(delete(s, &h).changed);
+			assert_int_equal(get(s, &h, &n, sizeof(n)), ERR_UNKNOWN_CONTENT);
+		}
+	}
+	atomic_store(&ends, true);
+	for (int i = 0; i < READERS; i++)
+		pthread_join(threads[i], NULL);
+	blob_store_close(s);
+}
 
 struct racer {
 	struct blob_store *store;
@@ -443,6 +541,8 @@ int main(void)
 		WITH_DIR(no_quick_change_is_served),
 		WITH_DIR(odd_things_in_place_of_a_blob),
 		WITH_DIR(verified_once_or_always),
+		WITH_DIR(files_stay_open),
+		WITH_DIR(read_while_put_and_deleted),
 		WITH_DIR(concurrent_puts_of_one),
 		WITH_DIR(deleted_while_read),
 		WITH_DIR(one_serves_a_directory),

@@ -28,7 +28,7 @@ static JSON_MESSAGE(setting_list_message, "Settings", struct setting_list, setti
 /* The options that configuration can set, as far as all commands share them. */
 static struct json_list gather(struct cli *c)
 {
-	static const char *const talked_to[] = {"mesh", "ledger", "t4"};
+	static const char *const talked_to[] = {"mesh", "ledger", "t4", "identity"};
 	size_t n = 0;
 	while (tana_options[n].name)
 		n++;

@@ -8,8 +8,21 @@
 
 #include "base/file.h"
 #include "output.h"
+#include "process.h"
+#include "services.h"
 
-bool systemd_in_charge(const struct cli *c)
+/* What `tana start` started itself, --dev or --foreground, and that still runs. */
+static bool ours_run(struct cli *c)
+{
+	if (process_runs(service_lock_path(c, "supervisor")))
+		return true;
+	for (size_t i = 0; i < service_count(); i++)
+		if (process_runs(service_lock_path(c, services[i].name)))
+			return true;
+	return false;
+}
+
+bool systemd_in_charge(struct cli *c)
 {
 	static const char *const places[] = {"/etc/systemd/system/tana.target", "/usr/local/lib/systemd/system/tana.target",
 					     "/lib/systemd/system/tana.target", "/usr/lib/systemd/system/tana.target"};
@@ -17,7 +30,7 @@ bool systemd_in_charge(const struct cli *c)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(places); i++)
 		if (file_exists(places[i]))
-			return true;
+			return !ours_run(c);
 	return false;
 }
 

@@ -80,7 +80,9 @@ static enum db_status end_session(struct approve_job *j, struct db_conn *c, stru
 {
 	bool ended;
 	enum db_status st = session_reject(c, j->row.id, j->now, http_arena(j->request), &j->current, &ended, err);
-	if (st == DB_OK && ended)
+	/* Another instance may have been first: then this ends nothing, and nobody is told that it did. */
+	j->ends = st == DB_OK && ended;
+	if (j->ends)
 		st = notify_in(j->id, c, j->row.id, err);
 	return st;
 }

@@ -274,21 +274,28 @@ static void summary(const struct verifying *v, const struct audit_result *r, con
 	int64_t ms = clock_mono_ms() - v->began_ms;
 	hash_to_text(&r->hash, hash);
 	hash_to_text(&r->state_root, root);
+	bool any = r->from <= r->to; /* not when nothing has come since a checkpoint */
 	if (v->json) {
-		printf("{\"summary\":{\"valid\":%s,\"findings\":%" PRIu64 ",\"chainId\":\"%.*s\",\"height\":%" PRId64 ",\"from\":%" PRId64 ",\"to\":%" PRId64
-		       ",\"blocks\":%" PRIu64 ",\"transactions\":%" PRIu64 ",\"signatures\":%" PRIu64 ",\"entries\":%" PRIu64
+		printf("{\"summary\":{\"valid\":%s,\"findings\":%" PRIu64 ",\"chainId\":\"%.*s\",\"height\":%" PRId64, v->findings ? "false" : "true",
+		       v->findings, STR_ARG(r->chain_id), r->height);
+		if (any)
+			printf(",\"from\":%" PRId64 ",\"to\":%" PRId64, r->from, r->to);
+		printf(",\"blocks\":%" PRIu64 ",\"transactions\":%" PRIu64 ",\"signatures\":%" PRIu64 ",\"entries\":%" PRIu64
 		       ",\"hash\":\"%s\",\"stateRoot\":\"%s\",\"databaseCompared\":%s",
-		       v->findings ? "false" : "true", v->findings, STR_ARG(r->chain_id), r->height, r->from, r->to, r->blocks, r->transactions, r->signatures,
-		       r->entries, hash, root, r->database ? "true" : "false");
+		       r->blocks, r->transactions, r->signatures, r->entries, hash, root, r->database ? "true" : "false");
 		if (o->content)
 			printf(",\"contentReferences\":%" PRIu64, r->references);
 		printf(",\"milliseconds\":%" PRId64 "}}\n", ms);
 		return;
 	}
-	printf("%s: chain %.*s, blocks %" PRId64 " to %" PRId64 " of %" PRId64 ", %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " %s of the state, %" PRIu64 " %s, %.1f s\n",
-	       v->findings ? "NOT VALID" : "valid", STR_ARG(r->chain_id), r->from, r->to, r->height, r->transactions, noun(r->transactions, "transaction", "transactions"),
-	       r->signatures, noun(r->signatures, "signature", "signatures"), r->entries, noun(r->entries, "entry", "entries"), v->findings,
-	       noun(v->findings, "finding", "findings"), (double)ms / 1000);
+	printf("%s: chain %.*s, ", v->findings ? "NOT VALID" : "valid", STR_ARG(r->chain_id));
+	if (any)
+		printf("blocks %" PRId64 " to %" PRId64 " of %" PRId64, r->from, r->to, r->height);
+	else
+		printf("no block from %" PRId64 " on, the newest is %" PRId64, r->from, r->height);
+	printf(", %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " %s of the state, %" PRIu64 " %s, %.1f s\n", r->transactions,
+	       noun(r->transactions, "transaction", "transactions"), r->signatures, noun(r->signatures, "signature", "signatures"), r->entries,
+	       noun(r->entries, "entry", "entries"), v->findings, noun(v->findings, "finding", "findings"), (double)ms / 1000);
 	if (o->from > 0)
 		printf("Blocks before %" PRId64 " were replayed without checking their signatures again.\n", o->from);
 	if (!r->database)

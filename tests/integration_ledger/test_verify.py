@@ -10,6 +10,7 @@ from tana_testing import oracle, pg
 from tana_testing.client import eventually
 from tana_testing.daemon import PATIENCE
 from tana_testing.ledger_cases import World
+from tana_testing.ledger_chain import list_root, map_root
 from tana_testing.t4 import blob, sha
 
 
@@ -127,6 +128,7 @@ def test_content_is_looked_for(ledger, t4_factory):
     assert look("--from", str(ledger.height))[1] == wanted
     said = ledger.run("verify", "--all", "--content", "--t4-url", f"http://{t4.daemon.address}").stdout
     assert " findings, " in said and f"\n{len(before)} references to content were looked for in t4.\n" in said, said
+    state, last = ledger.state(), ledger.latest()
     ledger.stop()
     tamper(
         ledger, f"DELETE FROM state WHERE key = 'content:{sha(missing)}:{bob.id}'",
@@ -135,6 +137,21 @@ def test_content_is_looked_for(ledger, t4_factory):
     assert found == wanted
     assert {f["row"]["key"] for f in lines[:-1] if f["check"] == "databaseMatches" and f["table"] == "state"} == {
         f"content:{sha(missing)}:{bob.id}", "content:nonsense"}
+    # A reference that is none, where the producer recorded it and signed for it: the replay goes on with it, and the search passes over it.
+    header, changes = last["header"], [*last["stateChanges"], {"key": "content:nonsense", "before": None, "after": {}}]
+    changes.sort(key=lambda c: c["key"].encode())
+    entries = {k.encode(): oracle.canonical(v) for k, v in {**state, "content:nonsense": {}}.items()}
+    header |= {"changesRoot": list_root(oracle.canonical(c) for c in changes), "stateRoot": map_root(entries).hex()}
+    text = oracle.canonical(header).decode()
+    tamper(
+        ledger, f"UPDATE blocks SET header = '{text}', hash = '{sha(text.encode())}', signature = '{ledger.key.sign(text)}', "
+        f"changes = '{oracle.canonical(changes).decode()}' WHERE height = {header['height']}")
+    lines, found = look("--all")
+    assert found == wanted
+    checks = [f for f in lines[:-1] if f["check"] != "contentPresent"]
+    assert {f["check"] for f in checks} == {"stateChangesValid", "stateRootValid", "databaseMatches"}, checks
+    # The replay did go on with what was recorded: the row is right now, and only the one that was taken out is missing.
+    assert [f["row"]["key"] for f in checks if f.get("table") == "state"] == [f"content:{sha(missing)}:{bob.id}"], checks
 
 
 BREAKS = {

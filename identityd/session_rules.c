@@ -73,20 +73,19 @@ static const struct json_field message_rows[] = {
 };
 static JSON_MESSAGE(signed_message, "SignedLogin", struct signed_message, message_rows);
 
-/* Numbers apart: one that is none is no malformed message, but a time that cannot be. */
-struct signed_times {
-	int64_t timestamp, expires;
+/* Each number apart: one that is none is no malformed message, but a time that cannot be. */
+struct signed_time {
+	int64_t ms;
 };
-static const struct json_field time_rows[] = {
-	F_INT(struct signed_times, timestamp, "timestamp", 0, 0, 0, ""),
-	F_INT(struct signed_times, expires, "exp", 0, 0, 0, ""),
-};
-static JSON_MESSAGE(signed_times, "SignedTimes", struct signed_times, time_rows);
+static const struct json_field timestamp_rows[] = {F_INT(struct signed_time, ms, "timestamp", 0, 0, 0, "")};
+static JSON_MESSAGE(signed_timestamp, "SignedTimestamp", struct signed_time, timestamp_rows);
+static const struct json_field expiry_rows[] = {F_INT(struct signed_time, ms, "exp", 0, 0, 0, "")};
+static JSON_MESSAGE(signed_expiry, "SignedExpiry", struct signed_time, expiry_rows);
 
 struct parsed {
 	struct signed_message m;
-	struct signed_times t;
-	bool times_read;
+	struct signed_time timestamp, expires;
+	bool timestamp_read, expires_read;
 };
 
 static bool parse_message(struct str text, struct parsed *out, struct arena *scratch, struct error *err)
@@ -99,7 +98,8 @@ static bool parse_message(struct str text, struct parsed *out, struct arena *scr
 		return error_set(err, ERR_MALFORMED_MESSAGE, "the signed message is no JSON object: %s", why.message);
 	bool ok = json_read(d, &signed_message, &out->m, scratch, &why) ||
 		  error_set(err, ERR_MALFORMED_MESSAGE, "the signed message cannot be read: %s", why.message);
-	out->times_read = ok && json_read(d, &signed_times, &out->t, scratch, &why);
+	out->timestamp_read = ok && json_read(d, &signed_timestamp, &out->timestamp, scratch, &why);
+	out->expires_read = ok && json_read(d, &signed_expiry, &out->expires, scratch, &why);
 	json_doc_free(d);
 	return ok;
 }
@@ -125,7 +125,7 @@ static bool check_fields(const struct approve_claim *c, const struct parsed *p, 
 	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
 		if (!str_present(needed[i].value) || needed[i].value.n == 0)
 			return missing(needed[i].where, needed[i].name, err);
-	return !p->times_read || p->t.timestamp != JSON_INT_ABSENT || missing(message, "timestamp", err);
+	return !p->timestamp_read || p->timestamp.ms != JSON_INT_ABSENT || missing(message, "timestamp", err);
 }
 
 static bool absent_or(struct str said, struct str expected)
@@ -154,12 +154,12 @@ static bool check_subject(const struct approve_session *s, const struct approve_
 
 static bool check_times(const struct parsed *p, int64_t now, struct error *err)
 {
-	if (!p->times_read)
-		return error_set(err, ERR_TIMESTAMP_OUT_OF_RANGE, "`timestamp` must be an integer: milliseconds since the epoch");
-	bool ok = p->t.timestamp >= now - APPROVE_AGE_MAX_MS && p->t.timestamp <= now + APPROVE_AHEAD_MAX_MS;
+	if (!p->timestamp_read || !p->expires_read)
+		return error_set(err, ERR_TIMESTAMP_OUT_OF_RANGE, "`%s` must be an integer: milliseconds since the epoch", p->timestamp_read ? "exp" : "timestamp");
+	bool ok = p->timestamp.ms >= now - APPROVE_AGE_MAX_MS && p->timestamp.ms <= now + APPROVE_AHEAD_MAX_MS;
 	if (!ok)
 		error_set(err, ERR_TIMESTAMP_OUT_OF_RANGE, "the message was signed too long ago, or in the future");
-	else if (p->t.expires != JSON_INT_ABSENT && p->t.expires <= now)
+	else if (p->expires.ms != JSON_INT_ABSENT && p->expires.ms <= now)
 		ok = error_set(err, ERR_TIMESTAMP_OUT_OF_RANGE, "the message's own time (`exp`) is over");
 	return ok || error_hint(err, "check the phone's clock");
 }
@@ -178,7 +178,7 @@ static bool check_signature(struct approve_claim *c, struct error *err)
 
 bool approve_check(const struct approve_session *s, struct approve_claim *claim, int64_t now, struct arena *scratch, struct error *err)
 {
-	struct parsed p = {.times_read = false};
+	struct parsed p = {.timestamp_read = false};
 	if (!approve_session_open(s, err))
 		return false;
 	if (!str_present(claim->message))

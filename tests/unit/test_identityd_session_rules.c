@@ -147,6 +147,30 @@ static void messages(void **state)
 	expect_message("{}", ERR_MISSING_FIELD);
 	expect_message("{\"sessionId\":1}", ERR_MALFORMED_MESSAGE);
 	expect_message("{\"sessionId\":\"a\",\"sessionId\":\"a\"}", ERR_MALFORMED_MESSAGE);
+	expect_message("{\"sessionId\":\"sess_0123456789abcdef\",\"challenge\":\"c\",\"userId\":\"u\",\"username\":\"@n\",\"exp\":\"x\"}", ERR_MISSING_FIELD);
+}
+
+/* Of two times the one that is none is named. */
+static void times_that_are_none(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *message, *named;
+	} all[] = {
+		{HEAD "1800000000000,\"exp\":\"x\"}", "`exp`"},        {HEAD "1800000000000,\"exp\":1.5}", "`exp`"},
+		{HEAD "1800000000000,\"exp\":true}", "`exp`"},         {HEAD "\"x\"}", "`timestamp`"},
+		{HEAD "\"x\",\"exp\":1800000000001}", "`timestamp`"}, {HEAD "\"x\",\"exp\":\"x\"}", "`timestamp`"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		struct sample s;
+		struct error err;
+		sample_init(&s, all[i].message);
+		assert_false(approve_check(&s.session, &s.claim, NOW, &s.arena, &err));
+		assert_int_equal(err.code, ERR_TIMESTAMP_OUT_OF_RANGE);
+		if (!strstr(err.message, all[i].named))
+			fail_msg("%s: %s", all[i].message, err.message);
+		arena_free(&s.arena);
+	}
 }
 
 /* What is wrong first is what is told. */
@@ -271,6 +295,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(states), cmocka_unit_test(ids),    cmocka_unit_test(an_approval_that_holds), cmocka_unit_test(messages),
 		cmocka_unit_test(order),  cmocka_unit_test(owners), cmocka_unit_test(match_codes),            cmocka_unit_test(origins),
+		cmocka_unit_test(times_that_are_none),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -54,6 +54,7 @@ def check(done):
         r"^Logged out of http://",
         r"^ledger +valid ",
         r"^t4 +valid ",
+        r"^  \S+/tana auth login$",
         r"^End it: scripts/demo stop$",
     ):
         assert re.search(line, done.stdout, re.M), f"no line {line}\n{done.stdout}\n{done.stderr}"

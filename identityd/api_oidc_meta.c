@@ -4,7 +4,8 @@
 
 struct configuration {
 	struct str issuer, authorization, token, userinfo, jwks, introspection, revocation, end_session, device;
-	struct json_list scopes, response_types, response_modes, grant_types, subject_types, algs, auth_methods, challenge_methods, claims, prompts;
+	struct json_list scopes, response_types, response_modes, grant_types, subject_types, algs, auth_methods, introspection_auth, revocation_auth, challenge_methods, claims,
+		prompts;
 	enum json_bool iss_parameter, request_parameter, request_uri_parameter, claims_parameter;
 };
 #define F_LINK(member, name, doc) F_TEXT(struct configuration, member, name, JSON_REQUIRED, 0, doc)
@@ -27,6 +28,8 @@ static const struct json_field configuration_rows[] = {
 	F_LIST_OF(subject_types, "subject_types_supported", "public"),
 	F_LIST_OF(algs, "id_token_signing_alg_values_supported", "RS256, and EdDSA for clients that ask for it"),
 	F_LIST_OF(auth_methods, "token_endpoint_auth_methods_supported", "how clients show who they are"),
+	F_LIST_OF(introspection_auth, "introspection_endpoint_auth_methods_supported", "the same for introspection: clients with a secret alone"),
+	F_LIST_OF(revocation_auth, "revocation_endpoint_auth_methods_supported", "the same for revocation"),
 	F_LIST_OF(challenge_methods, "code_challenge_methods_supported", "S256"),
 	F_LIST_OF(claims, "claims_supported", "what ID tokens and /userinfo may tell"),
 	F_LIST_OF(prompts, "prompt_values_supported", "what a client may ask of the user"),
@@ -74,6 +77,8 @@ struct http_reply *api_oidc_configuration(struct http_request *r)
 		.subject_types = LIST_OF(arena, "public"),
 		.algs = LIST_OF(arena, "RS256", "EdDSA"),
 		.auth_methods = LIST_OF(arena, "client_secret_basic", "client_secret_post", "none"),
+		.introspection_auth = LIST_OF(arena, "client_secret_basic", "client_secret_post"),
+		.revocation_auth = LIST_OF(arena, "client_secret_basic", "client_secret_post", "none"),
 		.challenge_methods = LIST_OF(arena, "S256"),
 		.claims = LIST_OF(arena, "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "preferred_username", "email", "email_verified",
 				  "groups"),

@@ -48,11 +48,20 @@ static bool check_return_url(const struct identity *id, struct arena *arena, str
 	return error_hint(err, "the operator allows it with --allow-return-origin, or by registering a client");
 }
 
+/* Of UTF-8 text: every byte but those that go on a character. */
+static size_t characters(struct str s)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s.n; i++)
+		n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+	return n;
+}
+
 bool login_ask_check(const struct identity *id, struct arena *arena, struct login_ask *ask, enum return_to which, struct error *err)
 {
 	struct str origin;
-	if (str_present(ask->app_name) && (ask->app_name.n == 0 || ask->app_name.n > IDENTITY_APP_NAME_MAX))
-		return error_set(err, ERR_MALFORMED_FIELD, "`appName` must have from 1 to %d bytes", IDENTITY_APP_NAME_MAX);
+	if (str_present(ask->app_name) && (ask->app_name.n == 0 || characters(ask->app_name) > IDENTITY_APP_NAME_MAX))
+		return error_set(err, ERR_MALFORMED_FIELD, "`appName` must have from 1 to %d characters", IDENTITY_APP_NAME_MAX);
 	if (str_present(ask->app_icon) && !url_origin(ask->app_icon, arena, &origin))
 		return error_set(err, ERR_MALFORMED_FIELD, "`appIcon` must be an http or https URL");
 	return check_return_url(id, arena, ask, which, err);

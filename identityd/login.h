@@ -31,7 +31,7 @@ struct login_begun {
 };
 /* For whom, and what then. Everything lives in the request's arena. */
 struct login_ask {
-	struct str app_name, app_icon; /* absent: none. Checked by the caller: 1-100 bytes; an http(s) URL */
+	struct str app_name, app_icon; /* absent: none. Checked by the caller: 1-100 characters; an http(s) URL */
 	struct str app_origin;         /* shown to the phone as where the login leads; absent: our own */
 	struct str client_id;          /* an OpenID client's; absent: none */
 	struct str return_url;         /* where the browser goes afterwards: a path of ours ("/oauth2/authorize?..."), or a URL that is allowed; absent:
@@ -40,7 +40,7 @@ struct login_ask {
 	enum db_status (*also)(struct db_conn *c, const struct login_ask *ask, const struct login_begun *b, struct error *err);
 	void *ctx;
 };/*
- * For what comes from outside: are the name (1-100 bytes), icon and return URL good? Sets app_origin to the origin that return_url leads to.
+ * For what comes from outside: are the name (1-100 characters), icon and return URL good? Sets app_origin to the origin that return_url leads to.
  * RETURN_TO_PATHS also takes a path of our own. ERR_MALFORMED_FIELD, ERR_RETURN_URL_NOT_ALLOWED.
  */
 enum return_to { RETURN_TO_URLS, RETURN_TO_PATHS };

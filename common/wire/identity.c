@@ -11,14 +11,14 @@ static const struct json_field qr_rows[] = {
 	F_TEXT(struct identity_qr, session_id, "sessionId", JSON_REQUIRED, 64, "The login session."),
 	F_TEXT(struct identity_qr, challenge, "challenge", JSON_REQUIRED, 128, "What the phone has to sign."),
 	F_TEXT(struct identity_qr, server, "server", JSON_REQUIRED, IDENTITY_URL_MAX, "Where the phone answers."),
-	F_TEXT(struct identity_qr, app_name, "appName", JSON_NULL_WHEN_ABSENT, IDENTITY_APP_NAME_MAX, "Who asks."),
+	F_TEXT(struct identity_qr, app_name, "appName", JSON_NULL_WHEN_ABSENT, 4 * IDENTITY_APP_NAME_MAX, "Who asks."),
 	F_TEXT(struct identity_qr, app_icon, "appIcon", JSON_NULL_WHEN_ABSENT, IDENTITY_URL_MAX, "Its picture (an http or https URL)."),
 };
 JSON_MESSAGE(identity_qr_message, "LoginCode", struct identity_qr, qr_rows);
 
 static const struct json_field create_rows[] = {
 	F_TEXT(struct identity_create, return_url, "returnUrl", 0, IDENTITY_URL_MAX, "Where the browser goes afterwards (http or https, of an origin that is allowed)."),
-	F_TEXT(struct identity_create, app_name, "appName", 0, 0, "Who asks: 1 to 100 bytes."),
+	F_TEXT(struct identity_create, app_name, "appName", 0, 0, "Who asks: 1 to 100 characters."),
 	F_TEXT(struct identity_create, app_icon, "appIcon", 0, IDENTITY_URL_MAX, "Its picture (an http or https URL)."),
 };
 JSON_MESSAGE(identity_create_message, "LoginCreate", struct identity_create, create_rows);

@@ -8,7 +8,7 @@
 #include "json/fields.h"
 
 enum {
-	IDENTITY_APP_NAME_MAX = 100,
+	IDENTITY_APP_NAME_MAX = 100,  /* characters, of at most 4 bytes each */
 	IDENTITY_URL_MAX = 2048,
 	IDENTITY_USER_ID_MAX = 128,
 	IDENTITY_USERNAME_MAX = 64,

@@ -24,6 +24,14 @@ def test_discovery(provider):
             assert value.startswith(PUBLIC_URL + "/"), key
     assert found["code_challenge_methods_supported"] == ["S256"] and found["response_types_supported"] == ["code"]
     assert set(found["grant_types_supported"]) == {"authorization_code", "refresh_token", DEVICE}
+    # How clients may show who they are, wherever it is told, is what the endpoints take.
+    secret = {"client_secret_basic": dict(auth=("web", SECRET)), "client_secret_post": dict(form={"client_id": "web", "client_secret": SECRET})}
+    for name in ("introspection", "revocation"):
+        for way, how in {**secret, "none": dict(form={"client_id": "spa"})}.items():
+            form = {**how.get("form", {}), "token": "x"}
+            answer = provider.ask("POST", found[f"{name}_endpoint"][len(PUBLIC_URL) :], form=form, auth=how.get("auth"))
+            assert (answer.status_code == 200) == (way in found[f"{name}_endpoint_auth_methods_supported"]), (name, way, answer.text)
+    assert set(found["revocation_endpoint_auth_methods_supported"]) == set(found["token_endpoint_auth_methods_supported"]) == {*secret, "none"}
     keys = provider.jwks()["keys"]
     assert sorted((k["kty"], k["alg"], k["use"]) for k in keys) == [("OKP", "EdDSA", "sig"), ("RSA", "RS256", "sig")]
     assert not any({"d", "p", "q", "dp", "dq", "qi"} & set(k) for k in keys)

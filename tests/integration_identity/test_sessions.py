@@ -30,6 +30,11 @@ def test_create(identity, rows):
     assert made["sessionId"] in everything and made["pollSecret"] not in everything
 
 
+def test_names_are_measured_in_characters(identity):
+    for name in ("x" * 100, "\u00fc" * 100, "\U0001f511" * 100):
+        assert identity.login({"appName": name}).scan().expect(200)["appName"] == name
+
+
 def test_absent_names_are_null(identity):
     made = identity.create({}).expect(201)
     assert made["qrData"]["appName"] is None and made["qrData"]["appIcon"] is None
@@ -182,7 +187,7 @@ def test_the_picture(identity):
     "body, code",
     [
         (b"", "malformed_json"), (b"{", "malformed_json"), (b"[]", "malformed_json"), (b'{"appName":"a","appName":"b"}', "duplicate_key"),
-        ({"appName": ""}, "malformed_field"), ({"appName": "x" * 101}, "malformed_field"), ({"appName": 5}, "malformed_field"), ({"appName": "a\u0007b"}, "malformed_field"),
+        ({"appName": ""}, "malformed_field"), ({"appName": "x" * 101}, "malformed_field"), ({"appName": "\U0001f511" * 101}, "malformed_field"), ({"appName": 5}, "malformed_field"), ({"appName": "a\u0007b"}, "malformed_field"),
         ({"appIcon": "javascript:alert(1)"}, "malformed_field"), ({"appIcon": "data:image/png;base64,AA"}, "malformed_field"), ({"appIcon": "/icon.png"}, "malformed_field"),
         ({"appIcon": "https://user:pw@app.example/i"}, "malformed_field"), ({"appIcon": "https://app.example/" + "i" * 2048}, "malformed_field"),
         ({"returnUrl": 5}, "malformed_field"),

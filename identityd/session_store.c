@@ -291,16 +291,18 @@ enum db_status ticket_insert(struct db_conn *c, const struct hash *ticket, struc
 	return db_run(c, &SQL_TICKET_INSERT, DB_ARGS(hash_value(ticket), DB_TEXT(session_id), hash_value(sealed), DB_INT(expires_at)), NULL, err);
 }
 
-enum db_status ticket_take(struct db_conn *c, const struct hash *ticket, struct str session_id, int64_t now, struct hash *sealed, bool *found,
-			   struct error *err)
+enum db_status ticket_take(struct db_conn *c, const struct hash *ticket, struct str session_id, int64_t now, struct hash *sealed, int64_t *expires_at,
+			   bool *found, struct error *err)
 {
 	struct db_rows *rows;
 	*found = false;
 	enum db_status st = db_query(c, &SQL_TICKET_TAKE, DB_ARGS(hash_value(ticket), DB_TEXT(session_id)), &rows, err);
 	if (st != DB_OK)
 		return st;
-	if (db_next(rows))
-		*found = read_hash(rows, 0, sealed) && db_int(rows, 1) > now;
+	if (db_next(rows)) {
+		*expires_at = db_int(rows, 1);
+		*found = read_hash(rows, 0, sealed) && *expires_at > now;
+	}
 	return db_finish(rows, err);
 }
 

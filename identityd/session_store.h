@@ -66,8 +66,8 @@ MUST_CHECK enum db_status tokens_delete(struct db_conn *c, struct str user_id, i
 /* Tickets count once: taking one removes it. *found false: there is none for this session, or its time is over. */
 MUST_CHECK enum db_status ticket_insert(struct db_conn *c, const struct hash *ticket, struct str session_id, const struct hash *sealed, int64_t expires_at,
 					struct error *err);
-MUST_CHECK enum db_status ticket_take(struct db_conn *c, const struct hash *ticket, struct str session_id, int64_t now, struct hash *sealed, bool *found,
-				      struct error *err);
+MUST_CHECK enum db_status ticket_take(struct db_conn *c, const struct hash *ticket, struct str session_id, int64_t now, struct hash *sealed, int64_t *expires_at,
+				      bool *found, struct error *err);
 
 /* A user's logins, for that user's eyes: the newest first. */
 struct login_row {

@@ -15,6 +15,14 @@ def test_streams_of_a_session(identity_factory):
     answer = identity.get(login.path + "/events")
     assert int(answer.header("Retry-After")) > 0
     answer.refused(429, "too_many_streams")
+    # A ticket counts once, and for a stream: none came of it, so it is not used up.
+    ticket = {"ticket": login.ticket().expect(200)["ticket"]}
+    for _ in range(2):
+        identity.get(login.path + "/events", ticket).refused(429, "too_many_streams")
+    streams.pop(0).close()
+    eventually(lambda: identity.metric("tana_identity_session_streams") == 3, within=10 * PATIENCE, what="three streams")
+    streams.insert(0, login.stream(False, "?ticket=" + ticket["ticket"]).start())
+    identity.get(login.path + "/events", ticket).refused(401, "ticket_invalid")
     streams.append(other.stream().start())  # of loopback as many as there are
     for s in streams:
         s.until("connected")

@@ -2,23 +2,41 @@
 #include "mesh_store.h"
 #include "wire/mesh.h"
 
-/* Keys in force; far more than any network has. */
-enum { SOVEREIGNS_MAX = 256 };
-DB_SQL(SQL_LIST, "SELECT " SOVEREIGN_COLUMNS " FROM sovereigns WHERE removed_at IS NULL ORDER BY added_at, public_key LIMIT $1");
+enum { SOVEREIGNS_ROOM = 16 /* more than most networks have; doubled as needed */ };
+DB_SQL(SQL_LIST, "SELECT " SOVEREIGN_COLUMNS " FROM sovereigns WHERE removed_at IS NULL ORDER BY added_at, public_key");
+
+/* Every key in force, in the request's arena. */
+struct sovereign_list {
+	struct sovereign_row *rows;
+	size_t count, room;
+};
+
+static struct sovereign_row *next_place(struct sovereign_list *l, struct arena *arena)
+{
+	if (l->count == l->room) {
+		size_t room = l->room ? 2 * l->room : SOVEREIGNS_ROOM;
+		struct sovereign_row *more = arena_zalloc(arena, room, sizeof(*more));
+		if (l->count > 0)
+			memcpy(more, l->rows, l->count * sizeof(*more));
+		l->rows = more;
+		l->room = room;
+	}
+	return &l->rows[l->count++];
+}
 
 /* False: *reply is the refusal. */
-static bool read_list(struct http_request *r, struct sovereign_row *list, size_t *count, struct http_reply **reply)
+static bool read_list(struct http_request *r, struct sovereign_list *out, struct http_reply **reply)
 {
 	struct error err;
 	struct db_rows *rows;
-	*count = 0;
+	*out = (struct sovereign_list){.rows = NULL};
 	struct db_conn *c = api_reader(r, reply);
 	if (!c)
 		return false;
-	enum db_status st = db_query(c, &SQL_LIST, DB_ARGS(DB_INT(SOVEREIGNS_MAX)), &rows, &err);
+	enum db_status st = db_query(c, &SQL_LIST, DB_NO_ARGS, &rows, &err);
 	if (st == DB_OK) {
-		while (*count < SOVEREIGNS_MAX && db_next(rows))
-			sovereign_row_read(rows, http_arena(r), &list[(*count)++]);
+		while (db_next(rows))
+			sovereign_row_read(rows, http_arena(r), next_place(out, http_arena(r)));
 		st = db_finish(rows, &err);
 	}
 	api_reader_done(r, c);
@@ -30,18 +48,17 @@ static bool read_list(struct http_request *r, struct sovereign_row *list, size_t
 
 struct http_reply *api_sovereigns(struct http_request *r)
 {
-	struct sovereign_row rows[SOVEREIGNS_MAX];
-	struct mesh_sovereign out[SOVEREIGNS_MAX];
-	size_t count;
+	struct sovereign_list keys;
 	struct http_reply *reply;
-	if (!read_list(r, rows, &count, &reply))
+	if (!read_list(r, &keys, &reply))
 		return reply;
-	for (size_t i = 0; i < count; i++)
-		out[i] = (struct mesh_sovereign){.public_key = rows[i].public_key,
-						 .description = rows[i].description,
-						 .added_at = rows[i].added_at,
-						 .added_by = rows[i].added_by};
-	struct mesh_sovereigns list = {.sovereigns = {out, count}};
+	struct mesh_sovereign *out = arena_zalloc(http_arena(r), keys.count, sizeof(*out));
+	for (size_t i = 0; i < keys.count; i++)
+		out[i] = (struct mesh_sovereign){.public_key = keys.rows[i].public_key,
+						 .description = keys.rows[i].description,
+						 .added_at = keys.rows[i].added_at,
+						 .added_by = keys.rows[i].added_by};
+	struct mesh_sovereigns list = {.sovereigns = {out, keys.count}};
 	return http_reply_json(r, 200, &mesh_sovereigns_message, &list);
 }
 
@@ -55,14 +72,13 @@ static struct http_reply *accepted(struct http_request *r, const struct verdict 
 static struct http_reply *add_unsigned(struct http_request *r, struct str key, struct str description)
 {
 	struct mesh *m = http_ctx(r);
-	struct sovereign_row rows[SOVEREIGNS_MAX];
-	size_t count;
+	struct sovereign_list keys;
 	struct http_reply *reply;
 	if (!m->config.limits.dev || !http_from_loopback(r))
 		return http_reply_error_code(r, ERR_MISSING_FIELD, "`approverPublicKey`, `timestamp` and `signature` are required");
-	if (!read_list(r, rows, &count, &reply))
+	if (!read_list(r, &keys, &reply))
 		return reply;
-	if (count > 0)
+	if (keys.count > 0)
 		return http_reply_error_code(r, ERR_NOT_ALLOWED, "this network has a sovereign key; it has to sign for further ones");
 	struct change c = {.statement = {.kind = STATEMENT_SOVEREIGN_INIT, .network = m->config.network, .public_key = key}, .description = description};
 	return api_change(r, &c, true, accepted);
@@ -132,10 +148,9 @@ struct http_reply *api_sovereign_verify(struct http_request *r)
 {
 	struct mesh_sovereign_verify a;
 	struct http_reply *reply;
-	struct sovereign_row rows[SOVEREIGNS_MAX];
+	struct sovereign_list keys;
 	struct ed25519_signature sig;
 	struct error err;
-	size_t count;
 	if (!http_read_body(r, &mesh_sovereign_verify_message, &a, &reply))
 		return reply;
 	struct str key = STR_NONE;
@@ -143,16 +158,17 @@ struct http_reply *api_sovereign_verify(struct http_request *r)
 		return reply;
 	if (!ed25519_signature_from_text(a.signature, KEY_LENIENT, &sig, &err))
 		return http_reply_error_code(r, err.code, "`signature`: %s", err.message);
-	if (!read_list(r, rows, &count, &reply))
+	if (!read_list(r, &keys, &reply))
 		return reply;
 	bool known = !str_present(key);
-	for (size_t i = 0; i < count; i++) {
-		if (str_present(key) && !str_equal(key, rows[i].public_key))
+	for (size_t i = 0; i < keys.count; i++) {
+		struct str candidate = keys.rows[i].public_key;
+		if (str_present(key) && !str_equal(key, candidate))
 			continue;
 		known = true;
-		if (!verifies(a.message, rows[i].public_key, &sig))
+		if (!verifies(a.message, candidate, &sig))
 			continue;
-		struct mesh_verify_answer yes = {.valid = JSON_TRUE, .public_key = rows[i].public_key};
+		struct mesh_verify_answer yes = {.valid = JSON_TRUE, .public_key = candidate};
 		return http_reply_json(r, 200, &mesh_verify_answer_message, &yes);
 	}
 	if (!known)

@@ -50,6 +50,16 @@ def test_add(mesh):
     mesh.post("/sovereign/add", mesh.sovereign_change("add", new)).refused(409, "already_exists")
 
 
+def test_however_many_keys_there_are_each_is_seen(mesh_factory):
+    mesh = mesh_factory(sovereigns=[oracle.Key() for _ in range(260)])
+    assert sorted(sovereign_keys(mesh)) == sorted(k.public for k in mesh.sovereigns)
+    last = next(k for k in mesh.sovereigns if k.public == sovereign_keys(mesh)[-1])
+    for body in ({}, {"publicKey": last.public}):
+        answer = mesh.post("/sovereign/verify", {"message": "m", "signature": last.sign("m"), **body}).expect(200)
+        assert answer["publicKey"] == last.public
+    mesh.post("/sovereign/verify", {"message": "m", "signature": oracle.Key().sign("m")}).refused(401, "bad_signature")
+
+
 def test_remove(mesh):
     new = oracle.Key()
     mesh.post("/sovereign/remove", mesh.sovereign_change("remove", new)).refused(404, "unknown_key")

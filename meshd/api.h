@@ -41,8 +41,8 @@ typedef struct http_reply *api_answer(struct http_request *r, const struct verdi
 struct http_reply *api_change(struct http_request *r, const struct change *c, bool coordinator_signs, api_answer *answer);
 /* The refusal of a rule or the database; a timestamp out of range tells serverTime. */
 struct http_reply *api_refuse(struct http_request *r, const struct error *err);
-/* `cursor` of a list that is ordered by a number: sets *after when it is given. False: *reply is the refusal. */
-MUST_CHECK bool api_number_cursor(struct http_request *r, int64_t *after, struct http_reply **reply);
+/* `cursor` of a list that is ordered by a number: sets *last, where the page before ended, when it is given. False: *reply is the refusal. */
+MUST_CHECK bool api_number_cursor(struct http_request *r, int64_t *last, struct http_reply **reply);
 /* Borrows a reader; NULL: *reply is the refusal. */
 MUST_CHECK struct db_conn *api_reader(struct http_request *r, struct http_reply **reply);
 void api_reader_done(struct http_request *r, struct db_conn *c);

@@ -87,14 +87,14 @@ struct http_reply *api_change(struct http_request *r, const struct change *c, bo
 	return later;
 }
 
-bool api_number_cursor(struct http_request *r, int64_t *after, struct http_reply **reply)
+bool api_number_cursor(struct http_request *r, int64_t *last, struct http_reply **reply)
 {
 	struct str cursor = http_query_text(r, "cursor", 0);
 	int64_t n;
 	if (!str_present(cursor))
 		return true;
 	if (str_to_int64(cursor, &n) && n >= 0 && n <= JSON_INT_MAX) {
-		*after = n;
+		*last = n;
 		return true;
 	}
 	*reply = http_reply_error_code(r, ERR_MALFORMED_CURSOR, "`cursor` is not one that this list gave");

@@ -49,6 +49,11 @@ static const struct http_param audit_params[] = {
 	CURSOR_PARAM,
 	NO_MORE,
 };
+static const struct http_param invites_params[] = {
+	LIMIT_PARAM,
+	CURSOR_PARAM,
+	NO_MORE,
+};
 static const struct http_param inclusion_params[] = {
 	{.name = "index", .type = PARAM_INT, .min = 0, .max = JSON_INT_MAX, .doc = "The entry; required."},
 	{.name = "size", .type = PARAM_INT, .min = 1, .max = JSON_INT_MAX, .doc = "The tree's size; the present one when left out."},
@@ -77,7 +82,7 @@ ANSWERS(validator_answers, JSON_OK(mesh_validator_one_message, "The validator.")
 ANSWERS(sovereigns_answers, JSON_OK(mesh_sovereigns_message, "The keys in force."));
 ANSWERS(sovereign_answers, JSON_OK(mesh_sovereign_answer_message, "Done."));
 ANSWERS(verify_answers, JSON_OK(mesh_verify_answer_message, "The signature is by this sovereign key."));
-ANSWERS(invites_answers, JSON_OK(mesh_invites_message, "The newest 1,000 invites."));
+ANSWERS(invites_answers, JSON_OK(mesh_invites_message, "A page, newest first."));
 ANSWERS(invite_answers, {.status = 201, .message = &mesh_sovereign_answer_message, .doc = "The invite is in force."});
 ANSWERS(audit_answers, JSON_OK(mesh_audit_message, "A page, in order."));
 ANSWERS(checkpoint_answers, {.status = 200, .media = "text/plain", .doc = "A C2SP tlog-checkpoint."});
@@ -123,7 +128,7 @@ const struct http_route mesh_routes[] = {
 	{.method = HTTP_POST, .path = "/sovereign/verify", .handler = api_sovereign_verify, .access = ACCESS_ANYONE, .body_max = MESH_BODY_MAX,
 	 .body = &mesh_sovereign_verify_message, .answers = verify_answers, .errors = sovereign_verify_errors, .flags = HTTP_WRITE,
 	 .summary = "Is this a sovereign's signature?"},
-	READ("/invites", api_invites, invites_answers, NULL, NULL, "List invites", NULL),
+	READ("/invites", api_invites, invites_answers, list_errors, invites_params, "List invites", NULL),
 	WRITE("/invites", api_invite_create, ACCESS_SOVEREIGN_SIGNED, mesh_invite_create_message, invite_answers, invite_errors, "Put an invite in force",
 	      "Its private key is what the operator of the new node is given; mesh never sees it."),
 	WRITE("/invites/revoke", api_invite_revoke, ACCESS_SOVEREIGN_SIGNED, mesh_invite_revoke_message, sovereign_answers, invite_revoke_errors, "Revoke an invite", NULL),

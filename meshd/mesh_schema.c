@@ -119,5 +119,9 @@ const struct db_migration mesh_migrations[] = {
 		       " day BIGINT NOT NULL,"
 		       " bytes BIGINT NOT NULL);",
 	},
+	{
+		.name = "0004 invites by pages",
+		.sql = "CREATE INDEX invites_by_entry ON invites (entry);",
+	},
 };
 const size_t mesh_migration_count = ARRAY_LEN(mesh_migrations);

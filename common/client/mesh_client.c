@@ -114,36 +114,63 @@ bool mesh_client_ready(struct mesh_client *c, struct error *err)
 	return mesh_client_exchange(c, "GET", "/ready", STR_NONE, NULL, err);
 }
 
-/* Nodes gathered over pages. */
+/* Rows of one size, gathered over pages. */
 struct gathered {
-	struct mesh_node *items;
+	size_t row_size;
+	char *items;
 	size_t count, cap;
 };
 
-static void gather(struct gathered *g, const struct mesh_node *nodes, size_t n, const struct mesh_query *q, struct arena *arena)
+static void gather(struct gathered *g, const void *row, struct arena *arena)
 {
-	for (size_t i = 0; i < n && (q->limit == 0 || g->count < q->limit); i++) {
-		if (q->role && !str_is(nodes[i].role, q->role))
-			continue;
-		if (g->count == g->cap) {
-			/* Growing doubles, so what the arena keeps of old arrays is at most the size of the last one. */
-			size_t cap = g->cap ? 2 * g->cap : MESH_LIST_DEFAULT;
-			struct mesh_node *more = arena_zalloc(arena, cap, sizeof *more);
-			if (g->count)
-				memcpy(more, g->items, g->count * sizeof *more);
-			g->items = more;
-			g->cap = cap;
-		}
-		g->items[g->count++] = nodes[i];
+	if (g->count == g->cap) {
+		/* Growing doubles, so what the arena keeps of old arrays is at most the size of the last one. */
+		size_t cap = g->cap ? 2 * g->cap : MESH_LIST_DEFAULT;
+		char *more = arena_zalloc(arena, cap, g->row_size);
+		if (g->count)
+			memcpy(more, g->items, g->count * g->row_size);
+		g->items = more;
+		g->cap = cap;
 	}
+	memcpy(g->items + g->count++ * g->row_size, row, g->row_size);
+}
+
+static struct json_list gathered_list(const struct gathered *g, struct arena *arena)
+{
+	return (struct json_list){g->items ? g->items : arena_alloc(arena, 0), g->count};
+}
+
+static void gather_nodes(struct gathered *g, const struct json_list *page, const struct mesh_query *q, struct arena *arena)
+{
+	const struct mesh_node *nodes = page->items;
+	for (size_t i = 0; i < page->count && (q->limit == 0 || g->count < q->limit); i++)
+		if (!q->role || str_is(nodes[i].role, q->role))
+			gather(g, &nodes[i], arena);
+}
+
+static void put_cursor(struct buf *path, struct str cursor)
+{
+	if (!str_present(cursor))
+		return;
+	buf_puts(path, "&cursor=");
+	http_encode(path, cursor);
+}
+
+/* Goes on to the next page. False: it would be the same one again. */
+static bool turn(struct mesh_client *c, struct str *cursor, struct str next, struct error *err)
+{
+	if (str_present(*cursor) && str_equal(*cursor, next))
+		return error_set(err, ERR_BAD_ANSWER, "%s repeats the same page of a list for ever.", c->url);
+	*cursor = next;
+	return true;
 }
 
 bool mesh_client_list(struct mesh_client *c, const struct mesh_query *q, struct arena *arena, struct mesh_node_list *out, struct error *err)
 {
-	struct gathered g = {0};
+	struct gathered g = {.row_size = sizeof(struct mesh_node)};
 	struct str cursor = STR_NONE;
 	struct buf path = {0};
-	bool ok = true;
+	bool ok;
 	do {
 		size_t page = !q->role && q->limit && q->limit - g.count < MESH_LIST_MAX ? q->limit - g.count : MESH_LIST_MAX;
 		buf_clear(&path);
@@ -152,24 +179,16 @@ bool mesh_client_list(struct mesh_client *c, const struct mesh_query *q, struct 
 			buf_puts(&path, "&status=");
 			http_encode(&path, str_from(q->statuses[i]));
 		}
-		if (str_present(cursor)) {
-			buf_puts(&path, "&cursor=");
-			http_encode(&path, cursor);
-		}
-		struct mesh_node_list list;
-		ok = get(c, buf_z(&path), &mesh_node_list_message, &list, arena, err);
-		if (!ok)
-			break;
-		gather(&g, list.nodes.items, list.nodes.count, q, arena);
-		if (str_present(cursor) && str_equal(cursor, list.next_cursor)) {
-			ok = error_set(err, ERR_BAD_ANSWER, "%s repeats the same page of nodes for ever.", c->url);
-			break;
-		}
-		cursor = list.next_cursor;
-	} while (str_present(cursor) && (q->limit == 0 || g.count < q->limit));
+		put_cursor(&path, cursor);
+		struct mesh_node_list page_read;
+		ok = get(c, buf_z(&path), &mesh_node_list_message, &page_read, arena, err);
+		if (ok)
+			gather_nodes(&g, &page_read.nodes, q, arena);
+		ok = ok && turn(c, &cursor, page_read.next_cursor, err);
+	} while (ok && str_present(cursor) && (q->limit == 0 || g.count < q->limit));
 	buf_free(&path);
 	if (ok)
-		*out = (struct mesh_node_list){.nodes = {g.items ? g.items : arena_alloc(arena, 0), g.count}, .next_cursor = cursor};
+		*out = (struct mesh_node_list){.nodes = gathered_list(&g, arena), .next_cursor = cursor};
 	return ok;
 }
 
@@ -210,7 +229,25 @@ bool mesh_client_sovereigns(struct mesh_client *c, struct arena *arena, struct m
 
 bool mesh_client_invites(struct mesh_client *c, struct arena *arena, struct mesh_invites *out, struct error *err)
 {
-	return get(c, "/invites", &mesh_invites_message, out, arena, err);
+	struct gathered g = {.row_size = sizeof(struct mesh_invite)};
+	struct str cursor = STR_NONE;
+	struct buf path = {0};
+	bool ok;
+	do {
+		buf_clear(&path);
+		buf_printf(&path, "/invites?limit=%d", MESH_LIST_MAX);
+		put_cursor(&path, cursor);
+		struct mesh_invites page;
+		ok = get(c, buf_z(&path), &mesh_invites_message, &page, arena, err);
+		const struct mesh_invite *invites = ok ? page.invites.items : NULL;
+		for (size_t i = 0; ok && i < page.invites.count; i++)
+			gather(&g, &invites[i], arena);
+		ok = ok && turn(c, &cursor, page.next_cursor, err);
+	} while (ok && str_present(cursor));
+	buf_free(&path);
+	if (ok)
+		*out = (struct mesh_invites){.invites = gathered_list(&g, arena)};
+	return ok;
 }
 
 bool mesh_client_audit(struct mesh_client *c, int64_t after, size_t limit, struct arena *arena, struct mesh_audit *out, struct error *err)

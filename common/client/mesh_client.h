@@ -60,6 +60,7 @@ MUST_CHECK bool mesh_client_topology(struct mesh_client *c, struct arena *arena,
 /* The signed snapshot as it came (see mesh_snapshot.h for its check). Appended to *out. */
 MUST_CHECK bool mesh_client_snapshot(struct mesh_client *c, struct buf *out, struct error *err);
 MUST_CHECK bool mesh_client_sovereigns(struct mesh_client *c, struct arena *arena, struct mesh_sovereigns *out, struct error *err);
+/* All of them, page by page. */
 MUST_CHECK bool mesh_client_invites(struct mesh_client *c, struct arena *arena, struct mesh_invites *out, struct error *err);
 
 /* A node's own calls. */

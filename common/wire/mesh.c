@@ -301,7 +301,8 @@ static const struct json_field invite_rows[] = {
 JSON_MESSAGE(mesh_invite_message, "Invite", struct mesh_invite, invite_rows);
 
 static const struct json_field invites_rows[] = {
-	F_LIST(struct mesh_invites, invites, "invites", JSON_REQUIRED, 0, &mesh_invite_message, "Every invite, newest first."),
+	F_LIST(struct mesh_invites, invites, "invites", JSON_REQUIRED, MESH_LIST_MAX, &mesh_invite_message, "Newest first."),
+	F_NEXT_CURSOR(struct mesh_invites),
 };
 JSON_MESSAGE(mesh_invites_message, "Invites", struct mesh_invites, invites_rows);
 

@@ -187,8 +187,9 @@ struct mesh_invite { /* {public_key, uses, used, expires, created_at, created_by
 	struct str public_key, created_by;
 	int64_t uses, used, expires, created_at, revoked_at;
 };
-struct mesh_invites { /* {invites:[...]} */
+struct mesh_invites { /* {invites:[...], nextCursor?} */
 	struct json_list invites;
+	struct str next_cursor;
 };
 extern const struct json_message mesh_invite_create_message, mesh_invite_revoke_message, mesh_invite_message, mesh_invites_message;
 

@@ -113,6 +113,17 @@ def test_creating(mesh):
     mesh.post("/invites", mesh.invitation(oracle.Key(), expires=now() - 1000)).refused(422, "refused")
 
 
+def test_the_list_comes_in_pages_newest_first(mesh):
+    made = [mesh.invite().public for _ in range(5)][::-1]
+    for limit in (1, 2, 4, 5, 1000):
+        assert [r["public_key"] for r in mesh.pages("/invites", "invites", limit=limit)] == made
+    page = mesh.get("/invites", {"limit": 2}).expect(200)
+    mesh.invite()
+    rest = mesh.pages("/invites", "invites", limit=2, cursor=page["nextCursor"])
+    assert [r["public_key"] for r in page["invites"] + rest] == made
+    assert "nextCursor" not in mesh.get("/invites").expect(200)
+
+
 @each("change", [{"uses": 4}, {"expires": 99999999999999}])
 def test_the_sovereign_signs_uses_and_expiry(mesh, change):
     invite = oracle.Key()

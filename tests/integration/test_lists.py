@@ -69,6 +69,7 @@ def test_a_node_without_services_and_one_with_sixteen_fill_a_page_alike(mesh):
         ("/nodes", {"status": "Active"}, "malformed_parameter"), ("/nodes", {"nonsense": "1"}, "malformed_parameter"),
         ("/nodes", {"cursor": "////"}, "malformed_cursor"), ("/nodes", {"cursor": "' OR 1=1--"}, "malformed_cursor"),
         ("/audit", {"limit": 1001}, "malformed_parameter"), ("/audit", {"cursor": "garbage"}, "malformed_cursor"), ("/audit", {"after": "x"}, "malformed_parameter"),
+        ("/invites", {"limit": 1001}, "malformed_parameter"), ("/invites", {"cursor": "garbage"}, "malformed_cursor"),
     ],
 )
 def test_parameters_out_of_bounds_are_named(mesh, path, query, code):
@@ -78,7 +79,7 @@ def test_parameters_out_of_bounds_are_named(mesh, path, query, code):
 
 
 @each("value", [2**63 - 1, 2**63, 2**53, -(2**63), -1, 0])
-@each("path", ["/audit", "/nodes/a/heartbeats", "/nodes"])
+@each("path", ["/audit", "/nodes/a/heartbeats", "/nodes", "/invites"])
 @each("name", ["cursor", "after", "since", "limit"])
 def test_numbers_at_the_edge_of_their_type(mesh, path, name, value):
     mesh.register(Node("a"))

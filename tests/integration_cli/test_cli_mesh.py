@@ -255,6 +255,24 @@ def test_an_invite_admits_as_often_as_it_says(user, sovereign, mesh):
     assert re.search(r"used up +2 of 2", sovereign("mesh", "invites").ok.out)
 
 
+def test_invites_on_further_pages_are_listed_too(user_factory, liar, mesh):
+    user = user_factory("far", liar.url)
+    made = [mesh.invite().public for _ in range(3)][::-1]
+    pages = {"": (made[:2], "7"), "7": (made[2:], None)}
+
+    def patch(path, body):
+        if not path.startswith("/invites?"):
+            return None
+        keys, following = pages[path.partition("&cursor=")[2]]
+        rows = [r for r in mesh.pages("/invites", "invites") if r["public_key"] in keys]
+        return json.dumps({"invites": rows, **({"nextCursor": following} if following else {})}).encode()
+
+    liar.patch = patch
+    assert [r["public_key"] for r in user("mesh", "invites", "--json").ok.json["invites"]] == made
+    pages["7"] = (made[2:], "7")
+    assert user("mesh", "invites", "--json").expect(1).error["code"] == "bad_answer"
+
+
 def test_a_revoked_invite_admits_nobody(user, sovereign):
     code = sovereign("mesh", "invite", "--quiet").ok.out.strip()
     key = sovereign("mesh", "invites", "--json").ok.json["invites"][0]["public_key"]

@@ -51,7 +51,7 @@ static const struct {
 	{&mesh_invite_create_message, "publicKey! uses! expires! approverPublicKey! timestamp! signature!"},
 	{&mesh_invite_revoke_message, "publicKey! approverPublicKey! timestamp! signature!"},
 	{&mesh_invite_message, "public_key! uses! used! expires! created_at! created_by! revoked_at?"},
-	{&mesh_invites_message, "invites!"},
+	{&mesh_invites_message, "invites! nextCursor"},
 	{&mesh_audit_entry_message, "index! time! message! publicKey! signature! outcome! newPublicKey newSignature details"},
 	{&mesh_audit_message, "entries! nextCursor"},
 	{&mesh_inclusion_message, "index! size! leaf! root! path!"},

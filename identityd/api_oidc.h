@@ -22,6 +22,9 @@ http_handler api_oidc_logout;
 http_handler api_oidc_device, api_device_page, api_device_form;
 /* api_forward.c */
 http_handler api_forward;
+/* For the login page, when a proxy sent the browser (query parameter `forward`) to be led back to another origin, ask->app_origin. */
+struct http_reply *api_forward_out_of_reach(struct http_request *r, const struct login_ask *ask); /* a page: no login is ever seen there; NULL: it would be */
+struct http_reply *api_forward_from_login(struct http_request *r, const struct login_ask *ask, const struct token_row *who); /* who is logged in here already */
 
 /* api_oidc_tables.c */
 extern const struct http_param oidc_authorize_params[], oidc_consent_form[], oidc_token_form[], oidc_userinfo_form[], oidc_one_token_form[], oidc_logout_params[],

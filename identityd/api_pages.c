@@ -1,5 +1,6 @@
 /* The login page, and what it loads. */
 #include "api.h"
+#include "api_oidc.h"
 #include "login.h"
 #include "page.h"
 
@@ -28,10 +29,16 @@ struct http_reply *api_login_page(struct http_request *r)
 	if (!login_ask_check(id, http_arena(r), ask, RETURN_TO_PATHS, &err))
 		return page_message(r, 400, "This link leads nowhere", "The page that sent you here asks for a way back that is not allowed.", "/login",
 				    "Log in without it");
+	bool by_proxy = str_present(http_query_text(r, "forward", 0)) && str_present(ask->app_origin);
+	struct http_reply *out_of_reach = by_proxy ? api_forward_out_of_reach(r, ask) : NULL;
+	if (out_of_reach)
+		return out_of_reach;
 	switch (login_of_browser(r, &who, &err)) {
 	case LOGIN_FOUND:
 		if (!str_present(ask->return_url))
 			return logged_in_page(r, &who);
+		if (by_proxy)
+			return api_forward_from_login(r, ask, &who);
 		return http_reply_header(http_reply_empty(r, 303), "Location", arena_copy(http_arena(r), ask->return_url).p);
 	case LOGIN_NONE:
 	case LOGIN_INVALID:

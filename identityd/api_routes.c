@@ -22,7 +22,7 @@ static const struct http_answer user_events_answers[] = {
 	{200, &identity_logins_message, NULL, "the last logins; with `Accept: text/event-stream` a stream of those to come"}, {0}};
 static const struct http_answer page_answers[] = {{200, NULL, html, "the page"},
 						  {303, NULL, NULL, "logged in already: to the return URL"},
-						  {400, NULL, html, "the return URL is not allowed: a page that says so"},
+						  {400, NULL, html, "the return URL is not allowed, or no login is seen there: a page that says so"},
 						  {0}};
 static const struct http_answer logout_answers[] = {{200, NULL, html, "logged out"}, {0}};
 static const struct http_answer style_answers[] = {{200, NULL, "text/css", "the style sheet"}, {304, NULL, NULL, "the browser has it"}, {0}};
@@ -54,6 +54,7 @@ static const struct http_param events_params[] = {
 };
 static const struct http_param login_params[] = {
 	{.name = "returnUrl", .type = PARAM_TEXT, .min = 1, .max = 2048, .doc = "Where to go afterwards: a path here, or a URL of an origin that is allowed."},
+	{.name = "forward", .type = PARAM_TEXT, .min = 1, .max = 16, .doc = "Ours: /auth/forward sent the browser."},
 	{.name = NULL},
 };
 

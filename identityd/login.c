@@ -261,9 +261,14 @@ struct http_reply *login_give(struct http_reply *reply, struct http_request *r, 
 	if (!c->cookie_domain)
 		return reply;
 	forward_token(str_from(token), forward);
-	reply = set_cookie(reply, r, COOKIE_FORWARD, forward, "/", c->cookie_domain, c->token_ttl_ms / 1000);
+	reply = login_give_forward(reply, r, forward, c->token_ttl_ms / 1000);
 	explicit_bzero(forward, sizeof(forward));
 	return reply;
+}
+
+struct http_reply *login_give_forward(struct http_reply *reply, struct http_request *r, const char *forward, int64_t max_age)
+{
+	return set_cookie(reply, r, COOKIE_FORWARD, forward, "/", ((const struct identity *)http_ctx(r))->config.cookie_domain, max_age);
 }
 
 struct http_reply *login_take(struct http_reply *reply, struct http_request *r)

@@ -84,6 +84,8 @@ struct http_reply *login_set_cookie(struct http_reply *reply, struct http_reques
 /* Gives the browser its login: tana_session, and with --cookie-domain tana_forward. And takes both away. */
 struct http_reply *login_give(struct http_reply *reply, struct http_request *r, const char *token);
 struct http_reply *login_take(struct http_reply *reply, struct http_request *r);
+/* tana_forward alone, for a browser that has the other; there is a --cookie-domain. max_age in seconds. */
+struct http_reply *login_give_forward(struct http_reply *reply, struct http_request *r, const char *forward, int64_t max_age);
 /* By the cookie tana_session, or by tana_forward: for /auth/forward alone. */
 enum login_found login_of_forward(struct http_request *r, struct token_row *out, struct error *err);
 /* The token of the request's `Authorization: Bearer`; absent: there is none. */

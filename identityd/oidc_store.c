@@ -48,7 +48,7 @@ DB_SQL(SQL_CONSENT_ADD, "INSERT INTO oidc_consents (user_id, client_id, scopes, 
 DB_SQL(SQL_KEY_INSERT, "INSERT INTO oidc_keys (kid, jwk, expires_at) VALUES ($1, $2, $3) ON CONFLICT (kid) DO UPDATE SET expires_at = excluded.expires_at");
 DB_SQL(SQL_KEYS, "SELECT kid, jwk, expires_at FROM oidc_keys WHERE expires_at > $1 ORDER BY expires_at, kid");
 DB_SQL(SQL_KEY, "SELECT jwk FROM oidc_keys WHERE kid = $1 AND expires_at > $2");
-DB_SQL(SQL_FORWARD_INSERT, "INSERT INTO oidc_forwards (hash, login_hash, expires_at) VALUES ($1, $2, $3)");
+DB_SQL(SQL_FORWARD_INSERT, "INSERT INTO oidc_forwards (hash, login_hash, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
 DB_SQL(SQL_FORWARD, "SELECT login_hash FROM oidc_forwards WHERE hash = $1");
 DB_SQL(SQL_PURGE_FORWARDS, "DELETE FROM oidc_forwards WHERE expires_at < $1");
 DB_SQL(SQL_PURGE_CODES, "DELETE FROM oidc_codes WHERE expires_at < $1");

@@ -17,7 +17,7 @@ void page_text(struct buf *out, struct str text);
 struct http_reply *page_reply(struct http_request *r, int status, struct buf *out);
 /* The same for a page with a form whose answer may lead to `target` (an origin, or an app's scheme with its colon), besides to us. */
 struct http_reply *page_reply_leading(struct http_request *r, int status, struct buf *out, struct str target);
-/* A page with one message and, if `link` is not NULL, a link (both plain text of our own): for what a person has to be told. */
+/* A page with one message and, if `link` is not NULL, a link (all plain text; where it leads is ours or was checked): for what a person has to be told. */
 struct http_reply *page_message(struct http_request *r, int status, const char *title, const char *message, const char *link, const char *link_text);
 
 /* The page of a session that has just begun; also gives the browser its cookies. */

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import http.cookiejar
 import http.server
 import json
 import os
@@ -13,6 +14,7 @@ import subprocess
 import threading
 import urllib.parse
 
+import requests
 from tana_testing.client import eventually
 from tana_testing.daemon import PATIENCE, ROOT
 from tana_testing.identity import PUBLIC_URL, Phone
@@ -89,10 +91,10 @@ def test_where_to_log_in(provider_factory):
         answer = forward(provider, query={"mode": "redirect", "rd": rd})
         target = urllib.parse.urlsplit(answer.headers["Location"])
         assert answer.status_code == 302 and f"{target.scheme}://{target.netloc}{target.path}" == PUBLIC_URL + "/login"
-        assert urllib.parse.parse_qs(target.query) == {"returnUrl": [rd]}
+        assert urllib.parse.parse_qs(target.query) == {"returnUrl": [rd], "forward": ["1"]}
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "app.example.com", "X-Forwarded-Uri": "/deep?q=a b".replace(" ", "%20")}
     answer = forward(provider, query={"mode": "redirect"}, headers=headers)
-    assert urllib.parse.parse_qs(urllib.parse.urlsplit(answer.headers["Location"]).query) == {"returnUrl": [APP + "/deep?q=a%20b"]}
+    assert urllib.parse.parse_qs(urllib.parse.urlsplit(answer.headers["Location"]).query) == {"returnUrl": [APP + "/deep?q=a%20b"], "forward": ["1"]}
     # And there: the login, and back.
     browser = provider.browser()
     response = browser.log_in(browser.get(answer.headers["Location"]))
@@ -109,6 +111,75 @@ def test_where_to_log_in(provider_factory):
         refused(forward(provider, query={"mode": "redirect"}, headers={**headers, **change}), 400, "return_url_not_allowed")
     refused(forward(provider, query={"mode": "redirect"}), 400, "return_url_not_allowed")
     refused(forward(provider, query={"mode": "other"}), 400, "malformed_parameter")
+
+
+def visit(browser, url, hands_on=True):
+    """What a browser that asks for an application behind a proxy comes to in the end: "in", or a page of ours (the login page, if nobody is logged in)."""
+    browser.rounds = 0
+    while browser.rounds < 10:
+        browser.rounds += 1
+        shown = requests.cookies.get_cookie_header(browser.session.cookies, requests.Request("GET", url).prepare())
+        answer = browser.provider.ask("GET", "/auth/forward", query={"mode": "redirect", "rd": url}, headers={"Cookie": shown} if shown and hands_on else {})
+        if answer.status_code == 200:
+            return "in"
+        assert answer.status_code == 302, answer.text
+        answer = browser.get(answer.headers["Location"])
+        if answer.status_code != 303:
+            return browser.page(answer)
+        assert answer.headers["Location"] == url
+    raise AssertionError("the browser is sent round in circles")
+
+
+class OwnHostOnly(http.cookiejar.DefaultCookiePolicy):
+    """A browser that keeps no cookies for whole domains."""
+
+    def set_ok(self, cookie, request):
+        return not cookie.domain_specified and super().set_ok(cookie, request)
+
+
+def drop_forward(browser):
+    browser.session.cookies.clear(".example.com", "/", "tana_forward")
+
+
+def test_a_login_without_the_cookie(provider_factory, change):
+    """Who is logged in here is never sent to and fro: what is missing is given, and what cannot be is said."""
+    provider, url = provider_factory(*FORWARD), APP + "/x?a=1&b=%26"
+    browser = provider.browser()
+    assert visit(browser, url).session
+    browser.logged_in()
+    assert visit(browser, url) == "in" and browser.rounds == 1
+    drop_forward(browser)
+    assert visit(browser, url) == "in" and browser.rounds == 2
+    # From before there was a --cookie-domain.
+    drop_forward(browser)
+    change(provider.identity, "DELETE FROM oidc_forwards")
+    assert visit(browser, url) == "in" and browser.rounds == 2
+    shown = cookies_of(browser)["tana_forward"]
+    browser.post("/logout", {})
+    assert "tana_forward" not in cookies_of(browser)
+    refused(forward(provider, {"tana_forward": shown}), 401, "unauthenticated")
+    # A proxy that keeps cookies to itself; a browser that keeps none.
+    browser = provider.browser().logged_in()
+    page = visit(browser, url, hands_on=False)
+    assert page.status == 400 and "did not hand it on" in page.text and url.replace("&", "&amp;") in page.text
+    assert visit(browser, url) == "in"
+    browser = provider.browser().logged_in()
+    drop_forward(browser)
+    browser.session.cookies.set_policy(OwnHostOnly())
+    page = visit(browser, url)
+    assert page.status == 400 and "does not keep the cookie for example.com" in page.text
+    # Where no cookie of ours is shown, logging in helps nobody.
+    page = visit(provider.browser(), CALLBACK)
+    assert page.status == 400 and not page.session and "addresses under example.com alone" in page.text
+
+
+def test_without_a_cookie_domain(provider_factory):
+    provider = provider_factory("--allow-return-origin", PUBLIC_URL + ":8443")
+    for browser in (provider.browser(), provider.browser().logged_in()):
+        page = visit(browser, "https://app.example/x")
+        assert page.status == 400 and not page.session and "this very host alone" in page.text
+    assert visit(browser, PUBLIC_URL + ":8443/x") == "in"
+    assert visit(browser, PUBLIC_URL + ":8443/x", hands_on=False).status == 400
 
 
 def test_one_host_needs_no_domain(provider):
@@ -226,7 +297,7 @@ def test_nginx(provider_factory, watched, tmp_path):
         answer = nginx.ask(method, path, forged, body)
         assert answer.status == 302, answer.content
         target = urllib.parse.urlsplit(answer.headers["Location"])
-        assert target.netloc == "id.example.com" and urllib.parse.parse_qs(target.query) == {"returnUrl": [APP + path]}
+        assert target.netloc == "id.example.com" and urllib.parse.parse_qs(target.query) == {"returnUrl": [APP + path], "forward": ["1"]}
     assert nginx.ask("GET", "/tana-forward").status == 404 and not app.asked
 
     browser = provider.browser(Phone("@alice"))

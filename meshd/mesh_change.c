@@ -88,15 +88,6 @@ static enum db_status run(struct db_job *job, struct db_conn *c, struct error *e
 	if (j->coordinator_signs)
 		sign_as_coordinator(j, &change);
 
-	bool allowed = true;
-	struct error why;
-	st = quota_check(c, &change, j->time, &allowed, &why, err);
-	if (st != DB_OK)
-		return st;
-	if (!allowed) {
-		j->verdict = (struct verdict){.kind = VERDICT_REFUSED, .err = why};
-		return DB_OK;
-	}
 	mesh_apply(&sql.state, &change, &j->verdict);
 	switch (j->verdict.kind) {
 	case VERDICT_FAILED:

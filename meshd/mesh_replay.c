@@ -116,6 +116,11 @@ static bool count_pending(struct mesh_state *s, int64_t *pending)
 	*pending = replay(s)->pending;
 	return true;
 }
+static bool has_room(struct mesh_state *s, const struct node_row *node, const struct change *c, bool *room)
+{
+	(void)s, (void)node, (void)c;
+	return *room = true;
+}
 
 static void forget_node(struct replay_state *r, struct node_row *row)
 {
@@ -170,6 +175,7 @@ static const struct mesh_state_ops replay_ops = {
 	.count_sovereigns = count_sovereigns,
 	.sovereign_has_spoken = sovereign_has_spoken,
 	.count_pending = count_pending,
+	.has_room = has_room,
 	.put_node = put_node,
 	.delete_node = delete_node,
 	.put_sovereign = put_sovereign,

@@ -24,6 +24,19 @@ static bool load_node(struct mesh_state *s, struct str id, struct node_row *row,
 	return false;
 }
 
+/* After the signature: how much a node has left today is its own affair. */
+static bool room_left(struct mesh_state *s, const struct node_row *node, const struct change *c, struct verdict *v)
+{
+	bool room;
+	if (!s->ops->has_room(s, node, c, &room)) {
+		failed(v);
+		return false;
+	}
+	if (!room)
+		refuse(v, error_set(&v->err, ERR_RATE_LIMITED, "%.*s has changed its registration too often today", STR_ARG(node->id)));
+	return room;
+}
+
 /* Registration */
 static struct str services_text(struct mesh_state *s, const struct mesh_register *r)
 {
@@ -154,15 +167,6 @@ static enum verdict_kind register_again(struct mesh_state *s, struct change *c, 
 		return refuse(v, error_set(&v->err, ERR_REPLAYED, "the timestamp is not newer than this node's last registration"));
 	struct node_row row = *before;
 	take_registration(s, c, &row);
-	bool admitted_now = false;
-	if (st->registration.invite && before->status == NODE_PENDING) {
-		struct invite_row invite;
-		if (!load_invite(s, st, &invite, v))
-			return v->kind;
-		if (!use_invite(s, &invite, &row))
-			return failed(v);
-		admitted_now = true;
-	}
 	if (st->kind == STATEMENT_REGISTER_SHORT) {
 		/* Whoever saw a short registration can send it again with other addresses: it never replaces what a full one vouched for. */
 		if (before->registration_time != 0)
@@ -172,6 +176,17 @@ static enum verdict_kind register_again(struct mesh_state *s, struct change *c, 
 			v->subject = before->id;
 			return v->kind = VERDICT_UNCHANGED;
 		}
+	}
+	if (!room_left(s, before, c, v))
+		return v->kind;
+	bool admitted_now = false;
+	if (st->registration.invite && before->status == NODE_PENDING) {
+		struct invite_row invite;
+		if (!load_invite(s, st, &invite, v))
+			return v->kind;
+		if (!use_invite(s, &invite, &row))
+			return failed(v);
+		admitted_now = true;
 	}
 	if (!s->ops->put_node(s, before, &row))
 		return failed(v);
@@ -325,6 +340,8 @@ enum verdict_kind rules_apply_node_rotate(struct mesh_state *s, struct change *c
 	enum found f = s->ops->node_by_key(s, st->new_key, &other);
 	if (f == FOUND)
 		return refuse(v, error_set(&v->err, ERR_KEY_IN_USE, "the new key is registered already"));
+	if (f == ABSENT && !room_left(s, &node, c, v))
+		return v->kind;
 	struct node_row row = node;
 	row.public_key = st->new_key;
 	row.registration_time = st->timestamp;

@@ -59,6 +59,7 @@ struct removed_row {
 enum found { FOUND, ABSENT, STATE_FAILED /* storage: the state remembers why */ };
 
 struct mesh_state;
+struct change;
 struct mesh_state_ops {
 	enum found (*node_by_id)(struct mesh_state *s, struct str id, struct node_row *out);
 	enum found (*node_by_key)(struct mesh_state *s, struct str public_key, struct node_row *out);
@@ -69,6 +70,8 @@ struct mesh_state_ops {
 	bool (*count_sovereigns)(struct mesh_state *s, int64_t *in_force);
 	bool (*sovereign_has_spoken)(struct mesh_state *s, bool *spoken); /* used up a timestamp, in whatever statement */
 	bool (*count_pending)(struct mesh_state *s, int64_t *pending);
+	/* May the node add this change of its own to the log today? No rule of the log: a replay answers yes. */
+	bool (*has_room)(struct mesh_state *s, const struct node_row *node, const struct change *c, bool *room);
 	/* Insert or replace by primary key. `before` NULL: the row is new. */
 	bool (*put_node)(struct mesh_state *s, const struct node_row *before, const struct node_row *after);
 	bool (*delete_node)(struct mesh_state *s, const struct node_row *node);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "mesh_history.h"
+#include "mesh_quota.h"
 
 DB_SQL(SQL_NODE_BY_ID, "SELECT " NODE_COLUMNS " FROM nodes n WHERE n.id = $1");
 DB_SQL(SQL_NODE_BY_KEY, "SELECT " NODE_COLUMNS " FROM nodes n WHERE n.public_key = $1");
@@ -228,6 +229,11 @@ static bool count_pending(struct mesh_state *s, int64_t *pending)
 {
 	return count(s, &SQL_PENDING_COUNT, pending);
 }
+static bool has_room(struct mesh_state *s, const struct node_row *node, const struct change *c, bool *room)
+{
+	sql(s)->status = quota_has_room(sql(s)->conn, node, c, s->now, room, &sql(s)->err);
+	return sql(s)->status == DB_OK;
+}
 
 static bool run(struct mesh_state *s, const struct db_sql *statement, struct db_args args)
 {
@@ -301,6 +307,7 @@ const struct mesh_state_ops sql_state_ops = {
 	.count_sovereigns = count_sovereigns,
 	.sovereign_has_spoken = sovereign_has_spoken,
 	.count_pending = count_pending,
+	.has_room = has_room,
 	.put_node = put_node,
 	.delete_node = delete_node,
 	.put_sovereign = put_sovereign,

@@ -394,6 +394,11 @@ def test_what_a_node_adds_to_the_log_in_a_day_is_bounded(mesh_factory, tmp_path)
     answers[-1].refused(429, "rate_limited")
     assert 1 <= int(answers[-1].header("Retry-After")) <= 86_401
     assert len(mesh.audit()) == 3 + good
+    # How much a node has left is told to whoever has its key, and to nobody else.
+    stranger = oracle.Key()
+    mesh.register(greedy, before=extra, key=stranger).refused(401, "bad_signature")
+    mesh.register(greedy, before={**extra, "publicKey": stranger.public}, key=stranger).refused(409, "node_id_taken")
+    mesh.rotate_node(greedy, oracle.Key(), old=stranger).refused(401, "bad_signature")
     for _ in range(8):  # what others send in its name costs a node nothing
         mesh.register(other, before=extra, key=oracle.Key()).refused(401, "bad_signature")
     mesh.register(other, before=extra).expect(200)

@@ -39,10 +39,14 @@ static bool failing_put_node(struct mesh_state *s, const struct node_row *before
 {
 	return !fails_now() && good_ops->put_node(s, before, after);
 }
+static bool failing_has_room(struct mesh_state *s, const struct node_row *node, const struct change *c, bool *room)
+{
+	return !fails_now() && good_ops->has_room(s, node, c, room);
+}
 static const struct mesh_state_ops failing_ops = {failing_node_by_id,        failing_node_by_key,          failing_sovereign,     failing_invite,
 						  failing_removed,           failing_count_sovereigns,     failing_sovereign_has_spoken,
-						  failing_count_pending,     failing_put_node,             failing_delete_node,   failing_put_sovereign,
-						  failing_put_invite,        failing_put_removed};
+						  failing_count_pending,     failing_has_room,             failing_put_node,      failing_delete_node,
+						  failing_put_sovereign,     failing_put_invite,           failing_put_removed};
 
 /* Nodes in every state, and what can happen next. */
 static struct change next_change(struct world *w, int i)

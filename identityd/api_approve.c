@@ -80,11 +80,11 @@ static enum db_status end_session(struct approve_job *j, struct db_conn *c, stru
 {
 	bool ended;
 	enum db_status st = session_reject(c, j->row.id, j->now, http_arena(j->request), &j->current, &ended, err);
-	/* Another instance may have been first: then this ends nothing, and nobody is told that it did. */
 	j->ends = st == DB_OK && ended;
-	if (j->ends)
-		st = notify_in(j->id, c, j->row.id, err);
-	return st;
+	if (st != DB_OK)
+		return st;
+	/* Another phone may have been first, here or at another instance: then this ends nothing, nobody is told that it did, and this phone hears who was. */
+	return ended ? notify_in(j->id, c, j->row.id, err) : see_who_won(j, c, err);
 }
 
 static enum db_status run_approve(struct db_job *job, struct db_conn *c, struct error *err)

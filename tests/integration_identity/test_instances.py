@@ -1,6 +1,8 @@
 """Promise: several instances on one database are one service: a login begun at one, approved at another, is heard of at a third, over PostgreSQL's notifications or over
 Redis; and what was not heard is caught up on."""
 
+import concurrent.futures
+
 import pytest
 from tana_testing import pg
 from tana_testing.client import eventually
@@ -76,6 +78,28 @@ def test_by_redis(two_by_redis):
 @pytest.mark.storage_only("sqlite")
 def test_two_on_one_file(two_by_redis):
     a_login_across(*two_by_redis)
+
+
+def test_a_wrong_number_that_comes_too_late(identity_factory, ledger):
+    """One instance approves while the other still asks the ledger about a phone that picked the wrong number: that login is not over, and that phone hears who won."""
+    slow = identity_factory("--match-code", "always", "--ledger-url", ledger.url)
+    quick = identity_factory("--match-code", "always", "--key-binding", "tofu", db_url=slow.db_url)
+    login, phone, late = slow.login(), Phone("@alice"), Phone("@bob")
+    ledger.add(late)
+    code = login.created["matchCode"]
+    wrong = {**late.approval(login), "matchCode": 99 if code != 99 else 98}
+    ledger.answers.clear()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(slow.post, login.path + "/approve", wrong)
+        eventually(lambda: any(late.user_id in path for path in ledger.asked), within=10 * PATIENCE, what="a question to the ledger")
+        at(quick, login).approve(phone, body={**phone.approval(login), "matchCode": code}).expect(200)
+        ledger.answers.set()
+        assert answer.result().refused(409, "wrong_state")["status"] == "approved"
+    for instance in (slow, quick):
+        instance.verify(login.token).expect(200)
+        assert at(instance, login).see().expect(200)["userId"] == phone.user_id
+    # Whoever comes after that is told that it has ended.
+    assert slow.post(login.path + "/approve", wrong).refused(400, "session_not_open")["status"] == "approved"
 
 
 @pytest.mark.storage_only("postgres")

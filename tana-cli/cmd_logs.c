@@ -1,4 +1,5 @@
 /* logs: what the services of a local network wrote. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,21 +28,24 @@ static const struct json_field log_line_rows[] = {
 };
 static JSON_MESSAGE(log_line_message, "LogLine", struct log_line, log_line_rows);
 
-/* Each whole line as a document; what is left waits for its end. */
-static void print_lines(struct followed *f, struct str text)
+static void end_line(struct followed *f)
 {
 	struct arena a;
 	arena_init(&a);
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] != '\n') {
-			buf_putc(&f->partial, text.p[i]);
-			continue;
-		}
-		struct log_line line = {str_from(f->service->name), printable(&a, buf_str(&f->partial))};
-		json_print(&log_line_message, &line);
-		buf_clear(&f->partial);
-	}
+	struct log_line line = {str_from(f->service->name), printable(&a, buf_str(&f->partial))};
+	json_print(&log_line_message, &line);
 	arena_free(&a);
+	buf_clear(&f->partial);
+}
+
+/* Each whole line as a document; what is left waits for its end. */
+static void print_lines(struct followed *f, struct str text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] == '\n')
+			end_line(f);
+		else
+			buf_putc(&f->partial, text.p[i]);
 }
 
 /* The last lines, or with lines < 0 what was added since. False: there is no log. */
@@ -71,7 +75,7 @@ static bool follow(struct cli *c, struct followed *files, size_t n)
 	while (cli_sleep(FOLLOW_MS))
 		for (size_t i = 0; i < n; i++)
 			show(c, &files[i], -1);
-	c->status = EXIT_INTERRUPTED;
+	c->status = cli_interrupted == SIGINT ? EXIT_INTERRUPTED : EXIT_DONE;
 	return true;
 }
 
@@ -100,8 +104,11 @@ static bool logs(struct cli *c, struct error *err)
 				  "a network started with --foreground logs to its terminal; start one in the background: tana start --dev");
 	}
 	bool ok = !following || follow(c, files, n);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (files[i].partial.len > 0) /* nobody waits for its end any longer */
+			end_line(&files[i]);
 		buf_free(&files[i].partial);
+	}
 	return ok;
 }
 

@@ -152,7 +152,16 @@ def test_logs_and_following_them_across_a_rotation(me):
     log.rename(log.with_suffix(".1"))
     log.write_text("second\n")
     reader.wait_for(lambda r: "second" in r.out)
-    assert reader.end(signal.SIGINT) == 130 and reader.out.replace("probe\n", "") == "first\nsecond\n"
+    with open(log, "a") as f:
+        f.write("without an end")
+    last = json.loads(me("logs", "mesh", "--json").ok.out.splitlines()[-1])
+    assert last == {"service": "mesh", "line": "without an end"}
+    log.write_text("third\n")
+    other = me.start("logs", "mesh", "-f")
+    other.wait_for(lambda r: "third" in r.out)
+    assert other.end(signal.SIGTERM) == 0
+    reader.wait_for(lambda r: "third" in r.out)
+    assert reader.end(signal.SIGINT) == 130 and reader.out.replace("probe\n", "").startswith("first\nsecond\n")
 
 
 def test_in_the_foreground_what_dies_is_started_again(me):

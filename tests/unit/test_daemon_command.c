@@ -302,7 +302,7 @@ static void test_exit_statuses(void **state)
 		int status;
 	} rows[] = {
 		{ERR_USAGE, 2},	       {ERR_CONFIG, 2},	  {ERR_UNREACHABLE, 3}, {ERR_UNAVAILABLE, 3}, {ERR_KEY_NEEDED, 4}, {ERR_KEY_FILE, 4},
-		{ERR_UNAUTHENTICATED, 4}, {ERR_TIMED_OUT, 5}, {ERR_CORRUPT, 6},	   {ERR_INTERRUPTED, 130},
+		{ERR_UNAUTHENTICATED, 4}, {ERR_TOKEN_INVALID, 4}, {ERR_TOKEN_EXPIRED, 4}, {ERR_TIMED_OUT, 5}, {ERR_CORRUPT, 6},	   {ERR_INTERRUPTED, 130},
 	};
 	int others = 0;
 	for (int code = 0; code < ERR_COUNT; code++) {

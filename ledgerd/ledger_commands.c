@@ -35,6 +35,20 @@ static void print_tip(const struct ledger *l)
 	printf("chain %.*s, height %" PRId64 ", block %s\n", STR_ARG(l->chain_id), tip.height, hash);
 }
 
+static void print_made(const struct ledger *l, bool made)
+{
+	struct core_tip tip;
+	char hash[HASH_TEXT_LEN + 1];
+	struct buf out = {0};
+	core_tip(l->core, &tip);
+	hash_to_text(&tip.hash, hash);
+	buf_printf(&out, "{\"made\":%s,\"chainId\":", made ? "true" : "false");
+	buf_put_json_string(&out, l->chain_id);
+	buf_printf(&out, ",\"height\":%" PRId64 ",\"hash\":\"%s\"}", tip.height, hash);
+	puts(buf_z(&out));
+	buf_free(&out);
+}
+
 int ledger_command_init(struct invocation *in)
 {
 	struct ledger l = {.pool = NULL};
@@ -57,7 +71,9 @@ int ledger_command_produce(struct invocation *in)
 	while (ok && !core_ready(l.core, &err)) /* what waits is being read */
 		ok = err.code == ERR_UNAVAILABLE && core_wait_ready(l.core, 20);
 	ok = ok && core_make_block(l.core, option_bool(in, "empty"), &made, &err);
-	if (ok && !made)
+	if (ok && option_bool(in, "json"))
+		print_made(&l, made);
+	else if (ok && !made)
 		printf("Nothing waits: no block was made.\n");
 	else if (ok)
 		print_tip(&l);

@@ -136,6 +136,7 @@ static const struct option_row ledger_options[] = {LEDGER_ROWS, {.name = NULL}};
 static const struct option_row produce_options[] = {
 	LEDGER_ROWS,
 	{.name = "empty", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "Also when nothing waits."},
+	{.name = "json", .type = OPTION_BOOL, .flags = OPTION_FLAG_ONLY, .doc = "One JSON object: {made, chainId, height, hash}."},
 	{.name = NULL},
 };
 static const struct option_row export_options[] = {

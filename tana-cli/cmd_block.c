@@ -160,6 +160,8 @@ static bool produce(struct cli *c, struct error *err)
 		return false;
 	if (option_bool(c->in, "empty"))
 		service_argument(&launch, "--empty");
+	if (c->json)
+		service_argument(&launch, "--json");
 	if (!process_run(launch.argv, launch.environment, 0, NULL, &status, err))
 		return false;
 	c->status = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;

@@ -1,5 +1,6 @@
 /* config show, config check: what is set, and by whom. */
-#include <stdio.h>
+#include <dirent.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -74,36 +75,97 @@ static bool show(struct cli *c, struct error *err)
 	return true;
 }
 
-/* The directories hold keys: nobody else has a business in them. */
-static void check_directory(struct cli *c, const char *path, size_t *problems)
+/* ---- check ---- */
+
+struct problem {
+	struct str path, problem, hint;
+};
+struct check_report {
+	int64_t problems, keys;
+	struct json_list found;
+};
+static const struct json_field problem_rows[] = {
+	F_TEXT(struct problem, path, "path", 0, 0, "The file or directory."),
+	F_TEXT(struct problem, problem, "problem", 0, 0, "What is wrong with it."),
+	F_TEXT(struct problem, hint, "hint", 0, 0, "What to do."),
+};
+static JSON_MESSAGE(problem_message, "ConfigProblem", struct problem, problem_rows);
+static const struct json_field check_report_rows[] = {
+	F_INT(struct check_report, problems, "problems", 0, 0, 0, "How many things are wrong."),
+	F_INT(struct check_report, keys, "keys", 0, 0, 0, "How many key files there are."),
+	F_LIST(struct check_report, found, "found", JSON_REQUIRED, 0, &problem_message, "Each of the problems."),
+};
+static JSON_MESSAGE(check_report_message, "ConfigCheck", struct check_report, check_report_rows);
+
+struct checking {
+	struct cli *c;
+	struct problem *list;
+	size_t count, cap;
+};
+
+/* Said at once for people, and kept for --json. hint may be absent. */
+static void found(struct checking *k, const char *path, struct str problem, struct str what_to_do)
 {
+	struct arena *a = &k->c->arena;
+	if (k->count == k->cap) {
+		size_t cap = k->cap ? 2 * k->cap : 16;
+		struct problem *more = arena_zalloc(a, cap, sizeof *more);
+		if (k->count)
+			memcpy(more, k->list, k->count * sizeof *more);
+		k->list = more;
+		k->cap = cap;
+	}
+	k->list[k->count++] = (struct problem){printable(a, str_from(path)), printable(a, problem), what_to_do};
+	say(k->c, "%s  %s", tinted(a, TINT_BAD, STR_LIT("bad")), printable(a, problem).p);
+	if (str_present(what_to_do))
+		hint(k->c, "%s", what_to_do.p);
+}
+
+/* Only its owner has a business in a directory or file with secrets. `what` completes "is not ..." */
+static void check_private(struct checking *k, const char *path, bool directory, const char *what)
+{
+	struct arena *a = &k->c->arena;
 	struct stat st;
-	if (stat(path, &st) != 0 || (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 077)))
+	if (stat(path, &st) != 0 || ((directory ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)) && st.st_uid == geteuid() && !(st.st_mode & 077)))
 		return;
-	say(c, "%s  %s is not a directory of yours alone (mode %04o)", tinted(&c->arena, TINT_BAD, STR_LIT("bad")), path_short(&c->arena, path),
-	    (unsigned)st.st_mode & 07777);
-	hint(c, "chmod 700 %s", path);
-	++*problems;
+	found(k, path, arena_printf(a, "%s is not %s (mode %04o)", path_short(a, path), what, (unsigned)st.st_mode & 07777),
+	      arena_printf(a, "chmod %s %s", directory ? "700" : "600", path));
+}
+
+/* A directory below the configuration's own, and with `files` what lies in it. */
+static void check_directory(struct checking *k, const char *name, const char *files)
+{
+	struct dirent **entries = NULL;
+	const char *dir = path_config(&k->c->arena, "%s", name);
+	check_private(k, dir, true, "a directory of yours alone");
+	int n = files ? scandir(dir, &entries, NULL, alphasort) : 0;
+	for (int i = 0; i < n; i++) {
+		if (entries[i]->d_name[0] != '.')
+			check_private(k, path_config(&k->c->arena, "%s/%s", name, entries[i]->d_name), false, files);
+		free(entries[i]);
+	}
+	free(entries);
 }
 
 /* Values from files and environment were checked before this ran: a wrong one is an error that names its place. Here: the files beside them. */
 static bool check(struct cli *c, struct error *err)
 {
 	struct keystore_list keys = keystore_list(c);
-	size_t problems = 0;
+	struct checking k = {.c = c};
 	(void)err;
-	check_directory(c, path_config(&c->arena, "%s", ""), &problems);
-	check_directory(c, path_config(&c->arena, "users"), &problems);
+	check_directory(&k, "", NULL);
+	check_directory(&k, "users", NULL);
+	check_directory(&k, "chains", "a file of yours alone, and may hold a database's password");
+	check_directory(&k, "logins", "a file of yours alone, and holds a login");
 	for (size_t i = 0; i < keys.count; i++)
-		if (keys.items[i].problem) {
-			say(c, "%s  %s", tinted(&c->arena, TINT_BAD, STR_LIT("bad")), printable(&c->arena, str_from(keys.items[i].problem)).p);
-			problems++;
-		}
+		if (keys.items[i].problem)
+			found(&k, keys.items[i].path, str_from(keys.items[i].problem), STR_NONE);
+	struct check_report r = {(int64_t)k.count, (int64_t)keys.count, {k.list ? (void *)k.list : arena_alloc(&c->arena, 0), k.count}};
 	if (c->json)
-		printf("{\"problems\":%zu,\"keys\":%zu}\n", problems, keys.count);
-	else if (problems == 0)
+		json_print(&check_report_message, &r);
+	else if (k.count == 0)
 		say(c, "Configuration ok: options, %zu key file%s.", keys.count, keys.count == 1 ? "" : "s");
-	if (problems)
+	if (k.count)
 		c->status = EXIT_FAILED;
 	return true;
 }

@@ -100,16 +100,20 @@ static bool plan_chain(struct cli *c, struct chain_plan *plan, struct error *err
 static bool new_genesis(struct cli *c, struct error *err)
 {
 	const char *out = option_text(c->in, "out");
+	bool to_file = out && strcmp(out, "-") != 0;
 	struct chain_plan plan;
 	struct genesis g;
 	struct buf text = {0};
 	bool ok = plan_chain(c, &plan, err) && chain_make(c, &plan, &g, &text, err);
 	buf_putc(&text, '\n');
-	if (ok && out)
+	if (ok && to_file)
 		ok = file_write_atomic(out, buf_str(&text), 0644, FILE_MUST_NOT_EXIST, err);
 	else if (ok)
-		fwrite(text.data, 1, text.len, stdout);
-	if (ok && out)
+		ok = (fwrite(text.data, 1, text.len, stdout) == text.len && fflush(stdout) == 0) ||
+		     error_set(err, ERR_IO, "cannot write to standard output");
+	if (ok && to_file && c->json)
+		json_print_file(out);
+	if (ok && to_file)
 		note(c, "Wrote %s: chain %.*s, hash %.*s", out, STR_ARG(g.chain_id), STR_ARG(hash_text(c, &g.hash)));
 	buf_free(&text);
 	return ok;

@@ -28,6 +28,8 @@ static bool write_proof(struct cli *c, struct buf *text, struct error *err)
 			error_hint(err, "--force replaces it");
 		return false;
 	}
+	if (c->json)
+		json_print_file(out);
 	note(c, "Wrote %s; check it: tana proof verify %s", out, out);
 	return true;
 }

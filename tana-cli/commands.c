@@ -473,6 +473,8 @@ const struct command tana_commands[] = {
 	{.path = "config show", .options = config_show_options, .run = cmd_config_show, .summary = "What is set.",
 	 .doc = "--json: {\"settings\":[{name, value, origin}]}.", .example = "tana config show --origin"},
 	{.path = "config check", .run = cmd_config_check, .summary = "Are options and key files in order?",
-	 .doc = "--json: {problems, keys}.", .example = "tana config check"},
+	 .doc = "Options of all sources, key files, and whether others can read what is kept of chains and logins. The exit status is 1 when something is wrong.\n\n"
+		"--json: {problems, keys, \"found\":[{path, problem, hint?}]}.",
+	 .example = "tana config check"},
 	{0},
 };

@@ -284,6 +284,16 @@ void json_print(const struct json_message *m, const void *value)
 	buf_free(&out);
 }
 
+void json_print_file(const char *path)
+{
+	struct buf out = {0};
+	buf_puts(&out, "{\"file\":");
+	buf_put_json_string(&out, str_from(path));
+	buf_putc(&out, '}');
+	json_print_text(buf_str(&out));
+	buf_free(&out);
+}
+
 bool confirm(const struct cli *c, struct error *err, const char *fmt, ...)
 {
 	if (c->yes)

@@ -64,6 +64,8 @@ struct str short_key(struct arena *a, struct str key);
 /* Under --json: the document, with a newline. */
 void json_print(const struct json_message *m, const void *value);
 void json_print_text(struct str json);
+/* The same for a command whose result went into a file: {"file":..}. */
+void json_print_file(const char *path);
 
 /* Asks on the terminal; No is the default. --yes answers yes. ERR_USAGE when there is no terminal to ask on; ERR_REFUSED for no. */
 MUST_CHECK bool confirm(const struct cli *c, struct error *err, const char *fmt, ...) PRINTF_LIKE(3, 4);

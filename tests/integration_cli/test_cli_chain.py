@@ -85,7 +85,7 @@ def test_a_genesis_for_several_machines(me):
     assert genesis["params"] == {"maxBlockBytes": 1 << 20, "maxBlockTransactions": 5, "maxPendingPerUser": 3, "maxTransactionBytes": 8192,
                                  "openRegistration": False, "timestampWindowMs": 60_000}
     assert not (me.state / "main").exists() and not (me.config / "chains" / "main.json").exists()
-    me("new", "genesis", "main", *args, "--out", "g.json").ok
+    assert me("new", "genesis", "main", *args, "--out", "g.json", "--json").ok.json == {"file": "g.json"}
     assert me("new", "genesis", "main", *args, "--out", "g.json", "--json").expect(1).error["code"] == "already_exists"
 
 

@@ -64,7 +64,21 @@ def test_what_was_remembered_must_be_readable(user):
 def test_check_is_content_with_what_is_in_order(me):
     assert me("config", "check").ok.out.startswith("Configuration ok")
     me("keys", "new", "sovereign").ok
-    assert me("config", "check", "--json").ok.json == {"problems": 0, "keys": 1}
+    assert me("config", "check", "--json").ok.json == {"problems": 0, "keys": 1, "found": []}
     me.config.chmod(0o755)
     done = me("config", "check").expect(1)
     assert "0755" in done.out and "chmod 700" in done.err
+
+
+def test_check_names_each_place_with_secrets_that_others_can_read(me):
+    me("keys", "new", "sovereign").ok
+    key = me.config / "sovereign-key.json"
+    login, chain = write(me.config / "logins" / "127.0.0.1_8090.json", {}), write(me.config / "chains" / "far.json", {})
+    for path, mode in ((login.parent, 0o700), (chain.parent, 0o750), (login, 0o640), (chain, 0o600), (key, 0o604)):
+        path.chmod(mode)
+    told = me("config", "check", "--json").expect(1).json
+    assert told["problems"] == 3 and [f["path"] for f in told["found"]] == [str(chain.parent), str(login), str(key)]
+    assert told["found"][1]["hint"] == f"chmod 600 {login}" and all(str(f["path"]).rsplit("/", 1)[1] in f["problem"] for f in told["found"])
+    chain.parent.chmod(0o700)
+    chain.chmod(0o644)
+    assert "mode 0644" in me("config", "check").expect(1).out

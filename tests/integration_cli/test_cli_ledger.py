@@ -417,6 +417,11 @@ def test_a_block_by_hand(user_factory):
     assert me("block", "produce").expect(1).err.startswith("error: "), "it runs: two producers are refused"
     before = me("block", "show", "--json").ok.json["header"]["height"]
     me("stop").ok
-    me("block", "produce", "--empty").ok
+    made = me("block", "produce", "--empty", "--json").ok.json
+    assert (made["made"], made["chainId"], made["height"]) == (True, "local", before + 1) and len(made["hash"]) == 64
+    assert me("block", "produce", "--json").ok.json == {**made, "made": False}
+    assert "Nothing waits" in me("block", "produce").ok.out
     me("restart").ok
     assert me("block", "show", "--json").ok.json["header"]["height"] == before + 1
+    assert me("proof", "get", "state", "supply:USD", "--out", "p.json", "--json").ok.json == {"file": "p.json"}
+    assert me("proof", "verify", "p.json", "--json").ok.json["valid"] is True

@@ -22,6 +22,14 @@ void audit_report(struct audit_run *a, const struct audit_finding *f)
 	pthread_mutex_unlock(&a->lock);
 }
 
+bool audit_interrupted(const struct audit_run *a, struct error *err)
+{
+	if (!a->o->stop || !*a->o->stop)
+		return false;
+	error_set(err, ERR_INTERRUPTED, "interrupted behind block %lld", (long long)a->chain.height);
+	return true;
+}
+
 /* ---- Findings about a block ---- */
 
 /* The row of a block, or of one of its transactions. */

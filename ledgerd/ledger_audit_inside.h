@@ -73,6 +73,8 @@ struct audit_run {
 	size_t wrong_count, wrong_room;
 };
 void audit_report(struct audit_run *a, const struct audit_finding *f);
+/* An end was asked for: then *err says so. Asked now and then by whatever goes through a table or the state. */
+MUST_CHECK bool audit_interrupted(const struct audit_run *a, struct error *err);
 void audit_sum_add(const struct audit_run *a, struct audit_sum *s, struct str list, int64_t height, int64_t index);
 static inline struct audit_key audit_int(const char *column, int64_t v) { return (struct audit_key){.column = column, .is_int = true, .number = v}; }
 static inline struct audit_key audit_text(const char *column, struct str s) { return (struct audit_key){.column = column, .text = s}; }

@@ -209,6 +209,9 @@ static bool check_entry(void *ctx, struct str key, struct str value)
 {
 	struct walking *w = ctx;
 	struct memory_entry *e;
+	struct error interrupted;
+	if (audit_interrupted(w->a, &interrupted))
+		return false;
 	if (!str_present(key) || (w->any && str_equal(buf_str(&w->last), key)))
 		return true; /* told when rows are counted */
 	w->any = true;
@@ -263,7 +266,7 @@ static bool check_state(struct audit_run *a, struct error *err)
 	size_t missing;
 	enum db_status st = store_walk_state(a->c, check_entry, &w, err);
 	buf_free(&w.last);
-	if (st != DB_OK)
+	if (st != DB_OK || audit_interrupted(a, err))
 		return false;
 	struct memory_entry **list = unmarked(a, MARK_STATE, every, &missing);
 	for (size_t i = 0; i < missing; i++)
@@ -304,7 +307,8 @@ static bool check_state_lists(struct audit_run *a, struct error *err)
 		struct buf from_list = {0}, from_key = {0};
 		buf_put_str(&from_list, buf_str(&list));
 		buf_put_str(&from_key, buf_str(&key));
-		ok = db_query(a->c, &sql, DB_ARGS(DB_TEXT(buf_str(&from_list)), DB_TEXT(buf_str(&from_key)), DB_INT(PAGE)), &rows, err) == DB_OK;
+		ok = !audit_interrupted(a, err) &&
+		     db_query(a->c, &sql, DB_ARGS(DB_TEXT(buf_str(&from_list)), DB_TEXT(buf_str(&from_key)), DB_INT(PAGE)), &rows, err) == DB_OK;
 		for (n = 0; ok && db_next(rows); n++) {
 			struct str l = db_text(rows, 0), k = db_text(rows, 1);
 			if (!str_present(l) || !str_present(k) || (any && str_equal(l, buf_str(&list)) && str_equal(k, buf_str(&key))))
@@ -357,7 +361,7 @@ static bool sum_pending(struct audit_run *a, struct error *err)
 		bool found;
 		if (!request_list_of(e->key, e->value, text, &list))
 			continue;
-		if (!place_of(a, request_tx_id(e->key), &height, &index, &found, err))
+		if (audit_interrupted(a, err) || !place_of(a, request_tx_id(e->key), &height, &index, &found, err))
 			return false;
 		if (found)
 			audit_sum_add(a, &a->lists, list, height, index);
@@ -410,7 +414,9 @@ static bool walk_tx_lists(struct audit_run *a, struct list_walk *w, bool name, s
 		struct arena arena;
 		arena_init(&arena);
 		struct str from = arena_copy(&arena, buf_str(&w->list));
-		ok = db_query(a->c, &sql, DB_ARGS(DB_TEXT(from), DB_INT(w->height), DB_INT(w->index), DB_INT(PAGE)), &rows, err) == DB_OK;
+		bool asked = !audit_interrupted(a, err) &&
+			     db_query(a->c, &sql, DB_ARGS(DB_TEXT(from), DB_INT(w->height), DB_INT(w->index), DB_INT(PAGE)), &rows, err) == DB_OK;
+		ok = asked;
 		for (n = 0; ok && db_next(rows); n++) {
 			struct str list = db_text(rows, 0), lists[TX_LISTS_MAX + 1];
 			int64_t height = db_int(rows, 1), index = db_int(rows, 2);
@@ -436,7 +442,7 @@ static bool walk_tx_lists(struct audit_run *a, struct list_walk *w, bool name, s
 				list_row(a, "transaction_lists", audit_text("list", list), audit_int("height", height), &z, "the row should not be there");
 		}
 		struct error finish;
-		if (db_finish(rows, ok ? err : &finish) != DB_OK)
+		if (asked && db_finish(rows, ok ? err : &finish) != DB_OK)
 			ok = false;
 		arena_free(&arena);
 	}
@@ -463,7 +469,7 @@ static bool name_missing_lists(struct audit_run *a, struct error *err)
 	while (ok && n > 0) {
 		int64_t places[1000][2];
 		struct db_rows *rows;
-		ok = db_query(a->c, &sql, DB_ARGS(DB_INT(height), DB_INT(index)), &rows, err) == DB_OK;
+		ok = !audit_interrupted(a, err) && db_query(a->c, &sql, DB_ARGS(DB_INT(height), DB_INT(index)), &rows, err) == DB_OK;
 		for (n = 0; ok && db_next(rows); n++) {
 			places[n][0] = height = db_int(rows, 0);
 			places[n][1] = index = db_int(rows, 1);
@@ -564,7 +570,7 @@ static bool check_catalogue(struct audit_run *a, struct error *err)
 
 bool audit_tables(struct audit_run *a, struct error *err)
 {
-	if (!check_catalogue(a, err) || !check_meta(a, err) || !check_count(a, &tables[1], a->block_rows, err) ||
+	if (audit_interrupted(a, err) || !check_catalogue(a, err) || !check_meta(a, err) || !check_count(a, &tables[1], a->block_rows, err) ||
 	    !check_count(a, &tables[2], a->tx_rows, err))
 		return false;
 	/* Without all blocks nobody knows what the state should be. */

@@ -1,5 +1,6 @@
 /* What the rows of the OpenID Provider in api_routes.c name: parameters, fields of forms, answers, refusals. */
 #include "api_oidc.h"
+#include "wire/identity.h"
 
 enum { URI_MAX = CLIENT_URI_MAX, SECRET_MAX = 256, TOKEN_MAX = 8192, WORD_MAX = 64 };
 #define TEXT(n, most, d) {.name = (n), .type = PARAM_TEXT, .min = 1, .max = (most), .doc = (d)}
@@ -13,7 +14,9 @@ enum { URI_MAX = CLIENT_URI_MAX, SECRET_MAX = 256, TOKEN_MAX = 8192, WORD_MAX = 
 		TEXT("code_challenge", 128, "PKCE: base64url of the SHA-256 of a verifier. Clients without a secret must."),  \
 		TEXT("code_challenge_method", WORD_MAX, "S256."), TEXT("prompt", WORD_MAX, "none, login, consent, select_account."),                              \
 		TEXT("max_age", 20, "The login must not be older than this (s)."), TEXT("request", TOKEN_MAX, "Not supported."),                                  \
-		TEXT("request_uri", URI_MAX, "Not supported."), TEXT("login_after", 20, "Ours: since when a login that was asked for counts.")
+		TEXT("request_uri", URI_MAX, "Not supported."),                                                                \
+		TEXT("id_token_hint", TOKEN_MAX, "An ID token of this client's: the code is for its user, or there is none."),  \
+		TEXT("login_sub", IDENTITY_USER_ID_MAX, "Ours: whom that one named."), TEXT("login_after", 20, "Ours: since when a login that was asked for counts.")
 
 const struct http_param oidc_authorize_params[] = {AUTHORIZE_PARAMS, END};
 const struct http_param oidc_consent_form[] = {AUTHORIZE_PARAMS, TEXT("decision", WORD_MAX, "allow or deny."), TEXT("form_token", WORD_MAX, "As the page has it."), END};

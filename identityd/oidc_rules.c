@@ -155,12 +155,17 @@ bool client_admits(const struct oidc_client *client, unsigned groups, struct err
 	       error_set(err, ERR_ACCESS_DENIED, "this user is in none of the groups that may use this application");
 }
 
+/* Has the user logged in since this request asked for it? */
+static bool logged_in_for_this(const struct authorize_login *login, int64_t login_after, int64_t now)
+{
+	return login->found && login_after > 0 && login_after <= now && now - login_after <= LOGIN_ASKED_MAX_MS && login->login_at >= login_after;
+}
+
 static bool login_needed(const struct authorize *a, const struct authorize_login *login, int64_t login_after, int64_t now)
 {
-	bool asked = login_after > 0 && login_after <= now && now - login_after <= LOGIN_ASKED_MAX_MS;
 	if (!login->found)
 		return true;
-	if (asked && login->login_at >= login_after)
+	if (logged_in_for_this(login, login_after, now))
 		return false;
 	return a->prompt_login || (a->max_age_s >= 0 && (now - login->login_at) / 1000 > a->max_age_s) || a->max_age_s == 0;
 }
@@ -179,10 +184,12 @@ static bool consent_needed(const struct oidc_client *client, const struct author
 enum authorize_step authorize_next(const struct oidc_client *client, const struct authorize *a, const struct authorize_login *login, int64_t login_after, int64_t now,
 				   struct error *err)
 {
-	if (login_needed(a, login, login_after, now)) {
-		if (!a->prompt_none)
+	bool another = login->found && str_present(a->sub) && !str_equal(a->sub, login->user_id);
+	if (another || login_needed(a, login, login_after, now)) {
+		/* Asked to log in, they came back as somebody else still: the client hears of it, and they are not asked for ever. */
+		if (!a->prompt_none && !(another && logged_in_for_this(login, login_after, now)))
 			return AUTHORIZE_LOGIN;
-		error_set(err, ERR_LOGIN_REQUIRED, "nobody is logged in, or not recently enough");
+		error_set(err, ERR_LOGIN_REQUIRED, another ? "somebody else is logged in than id_token_hint names" : "nobody is logged in, or not recently enough");
 		return AUTHORIZE_REFUSED;
 	}
 	if (!client_admits(client, login->groups, err))

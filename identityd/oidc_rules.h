@@ -54,6 +54,7 @@ struct authorize {
 	unsigned scopes;
 	bool prompt_none, prompt_login, prompt_consent;
 	int64_t max_age_s; /* -1: none */
+	struct str sub;    /* whom the code must be for: id_token_hint named them; absent: whoever is there. authorize_judge does not know it */
 };
 enum authorize_outcome {
 	AUTHORIZE_GOOD,
@@ -66,6 +67,7 @@ MUST_CHECK enum authorize_outcome authorize_judge(const struct oidc_client *clie
 /* Who is at the browser, and what they have agreed to before. */
 struct authorize_login {
 	bool found;
+	struct str user_id;
 	int64_t login_at;        /* when the user logged in */
 	bool for_this_client;    /* that login was made for this client: the phone said yes to it (not to offline_access) */
 	unsigned groups;         /* bits */

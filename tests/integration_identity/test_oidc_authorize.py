@@ -3,7 +3,7 @@
 import urllib.parse
 
 from tana_testing.identity import PUBLIC_URL, Phone
-from tana_testing.oidc import CALLBACK, Pkce, client, good, refused, told
+from tana_testing.oidc import CALLBACK, SECRET, Pkce, client, good, refused, told
 
 EVIL = "https://evil.example/cb"
 
@@ -148,3 +148,25 @@ def test_ages_of_requests(provider):
     browser = provider.browser().logged_in()
     for after in ["1", "-1", "99999999999999", "x", "9" * 20]:
         assert browser.page(browser.start(prompt="login", login_after=after)).session
+
+
+def test_the_user_whom_a_token_names(provider):
+    """With an ID token as a hint there is a code for its user, and for nobody else (OpenID Connect Core 3.1.2.2)."""
+    alice, bob = provider.browser(), provider.browser()
+    of_alice, of_bob = (provider.tokens(b)["id_token"] for b in (alice, bob))
+    for more in ({}, {"prompt": "none"}):
+        assert "code" in told(alice.start(id_token_hint=of_alice, **more))
+    assert told(alice.start(id_token_hint=of_bob, prompt="none"))["error"] == "login_required"
+    others = provider.tokens(alice, ("other", SECRET))["id_token"]
+    for wrong in (of_bob[:-2], "x", "a.b.c", others):
+        assert told(alice.start(id_token_hint=wrong, prompt="none"))["error"] == "invalid_request"
+    # Asked to log in, they come back as themselves: no code, and no second question.
+    page = alice.start(id_token_hint=of_bob)
+    assert alice.page(page).session and of_bob not in page.text
+    assert told(alice.follow(page))["error"] == "login_required"
+    # Or as the one who was asked for; by a form as well, through the question whether the client may know.
+    alice.phone = bob.phone
+    form = {"client_id": "web", "redirect_uri": CALLBACK, "response_type": "code", "scope": "openid", "prompt": "consent", "id_token_hint": of_bob}
+    back = told(alice.follow(alice.post("/oauth2/authorize", form)))
+    assert "code" in back and alice.seen_pages[-1].fields["login_sub"] == bob.phone.user_id
+    assert alice.submit(alice.seen_pages[-1], "allow", login_sub="somebody").status_code == 303  # to the login page

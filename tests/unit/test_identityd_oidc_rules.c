@@ -214,6 +214,24 @@ static void logins_anew(void **state)
 	next_is(&c, &a, &l, 0, AUTHORIZE_REFUSED, ERR_LOGIN_REQUIRED);
 }
 
+static void the_user_who_is_meant(void **state)
+{
+	struct oidc_client c = public_client();
+	struct authorize a = {.scopes = SCOPE_OPENID, .max_age_s = -1, .sub = STR_LIT("bob")};
+	struct authorize_login bob = {.found = true, .user_id = STR_LIT("bob"), .login_at = NOW - 10000, .groups = GROUP_USER, .consented = SCOPE_OPENID}, alice = bob, nobody = {0};
+	(void)state;
+	alice.user_id = STR_LIT("alice");
+	next_is(&c, &a, &bob, 0, AUTHORIZE_DONE, ERR_COUNT);
+	next_is(&c, &a, &alice, 0, AUTHORIZE_LOGIN, ERR_COUNT);
+	next_is(&c, &a, &nobody, NOW - 20000, AUTHORIZE_LOGIN, ERR_COUNT);
+	next_is(&c, &a, &alice, NOW - 5000, AUTHORIZE_LOGIN, ERR_COUNT);                    /* asked for after that login */
+	next_is(&c, &a, &alice, NOW - 20000, AUTHORIZE_REFUSED, ERR_LOGIN_REQUIRED);        /* that login is the answer */
+	next_is(&c, &a, &bob, NOW - 20000, AUTHORIZE_DONE, ERR_COUNT);
+	a.prompt_none = true;
+	next_is(&c, &a, &alice, 0, AUTHORIZE_REFUSED, ERR_LOGIN_REQUIRED);
+	next_is(&c, &a, &bob, 0, AUTHORIZE_DONE, ERR_COUNT);
+}
+
 /* ---- clients ---- */
 
 static enum error_code claim_of(const char *authorization, const char *id, const char *secret, struct client_claim *out)
@@ -494,6 +512,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_requests),      cmocka_unit_test(what_is_shown_and_goes_nowhere), cmocka_unit_test(what_the_client_is_told),
 		cmocka_unit_test(pkce),		      cmocka_unit_test(steps),				cmocka_unit_test(logins_anew),
+		cmocka_unit_test(the_user_who_is_meant),
 		cmocka_unit_test(who_claims_to_call), cmocka_unit_test(whether_it_is_true),		cmocka_unit_test(grant_types),
 		cmocka_unit_test(codes),	      cmocka_unit_test(refresh_tokens),			cmocka_unit_test(devices),
 		cmocka_unit_test(user_codes),	      cmocka_unit_test(tries),				cmocka_unit_test(scopes),

@@ -5,7 +5,10 @@
 #include "oidc_pages.h"
 #include "secrets.h"
 
-enum { DEVICES_MAX = 10000 /* that wait at once, of all clients */ };
+enum {
+	DEVICES_MAX = 10000,           /* that wait at once, of all clients */
+	DEVICES_PER_ADDRESS_MAX = 1000 /* so that nobody alone keeps all others out; loopback is exempt */
+};
 
 struct device_answer {
 	struct str device_code, user_code, verification_uri, verification_uri_complete;
@@ -32,12 +35,13 @@ struct device_job {
 static enum db_status run_device(struct db_job *job, struct db_conn *c, struct error *err)
 {
 	struct device_job *j = (struct device_job *)job;
-	int64_t waiting;
+	int64_t waiting, here;
 	bool won = false;
-	enum db_status st = oidc_devices_count(c, j->now, &waiting, err);
-	j->job.refused = st == DB_OK && waiting >= DEVICES_MAX;
+	enum db_status st = oidc_devices_count(c, j->ip, j->now, &waiting, &here, err);
+	bool crowd = st == DB_OK && here >= DEVICES_PER_ADDRESS_MAX && !http_from_loopback(j->job.request);
+	j->job.refused = crowd || (st == DB_OK && waiting >= DEVICES_MAX);
 	if (j->job.refused)
-		error_set(&j->job.refusal, ERR_OVERLOADED, "too many devices are waiting already");
+		error_set(&j->job.refusal, ERR_OVERLOADED, crowd ? "too many devices of this address are waiting already" : "too many devices are waiting already");
 	if (st != DB_OK || j->job.refused)
 		return st;
 	st = oidc_device_insert(c, &j->row, &j->user_code, j->ip, j->now, &won, err);

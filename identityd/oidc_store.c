@@ -27,7 +27,7 @@ DB_SQL(SQL_REFRESH_USE, "UPDATE oidc_tokens SET used_at = $1 WHERE hash = $2 AND
 DB_SQL(SQL_TOKEN_DELETE, "DELETE FROM oidc_tokens WHERE hash = $1");
 DB_SQL(SQL_DEVICE_INSERT, "INSERT INTO oidc_devices (hash, user_code_hash, client_id, scopes, status, interval_ms, ip, created_at, expires_at)"
 			  " VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8) ON CONFLICT DO NOTHING");
-DB_SQL(SQL_DEVICES_COUNT, "SELECT COUNT(*) FROM oidc_devices WHERE expires_at > $1");
+DB_SQL(SQL_DEVICES_COUNT, "SELECT COUNT(*), COUNT(CASE WHEN ip = $1 THEN 1 END) FROM oidc_devices WHERE expires_at > $2");
 #define DEVICE_COLUMNS "d.hash, d.client_id, d.scopes, d.status, d.interval_ms, d.polled_at, d.expires_at, d.ip"
 enum { DEVICE_COLUMN_COUNT = 8 };
 DB_SQL(SQL_DEVICE, "SELECT " DEVICE_COLUMNS ", " GRANT_COLUMNS
@@ -226,13 +226,15 @@ enum db_status oidc_device_insert(struct db_conn *c, const struct device_row *d,
 		       won, err);
 }
 
-enum db_status oidc_devices_count(struct db_conn *c, int64_t now, int64_t *out, struct error *err)
+enum db_status oidc_devices_count(struct db_conn *c, struct str ip, int64_t now, int64_t *all, int64_t *from_ip, struct error *err)
 {
 	struct db_rows *rows;
-	enum db_status st = db_query(c, &SQL_DEVICES_COUNT, DB_ARGS(DB_INT(now)), &rows, err);
+	enum db_status st = db_query(c, &SQL_DEVICES_COUNT, DB_ARGS(DB_TEXT(ip), DB_INT(now)), &rows, err);
 	if (st != DB_OK)
 		return st;
-	*out = db_next(rows) ? db_int(rows, 0) : 0;
+	bool any = db_next(rows);
+	*all = any ? db_int(rows, 0) : 0;
+	*from_ip = any ? db_int(rows, 1) : 0;
 	return db_finish(rows, err);
 }
 

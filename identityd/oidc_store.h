@@ -43,7 +43,8 @@ MUST_CHECK enum db_status oidc_token_delete(struct db_conn *c, const struct hash
 /* *won false: the user code is in use. */
 MUST_CHECK enum db_status oidc_device_insert(struct db_conn *c, const struct device_row *d, const struct hash *user_code, struct str ip, int64_t now, bool *won,
 					     struct error *err);
-MUST_CHECK enum db_status oidc_devices_count(struct db_conn *c, int64_t now, int64_t *out, struct error *err);
+/* How many wait: all of them, and those that asked from this address. */
+MUST_CHECK enum db_status oidc_devices_count(struct db_conn *c, struct str ip, int64_t now, int64_t *all, int64_t *from_ip, struct error *err);
 MUST_CHECK enum db_status oidc_device_read(struct db_conn *c, const struct hash *code, int64_t now, struct arena *arena, struct device_row *out, bool *found,
 					   struct error *err);
 /* One that waits for a decision; *ip: where it asked from. */

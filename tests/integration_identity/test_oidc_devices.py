@@ -1,5 +1,6 @@
 """Promise: a device is logged in by whoever types its code and says yes, and by nobody else; it asks no more often than it may; codes cannot be guessed."""
 
+import pytest
 from tana_testing.identity import Phone
 from tana_testing.oidc import DEVICE, LETTERS, SECRET, good, refused
 from tana_testing.shim import Faults
@@ -124,3 +125,16 @@ def test_codes_cannot_be_tried(provider_factory, tmp_path):
     faults.set_clock(61_000)
     assert answer(browser, asked, "allow").heading == "Allowed"
     good(poll(provider, asked))
+
+
+@pytest.mark.storage_only("sqlite")
+def test_one_address_does_not_keep_all_others_out(provider_factory, change):
+    provider = provider_factory("--trusted-proxy", "127.0.0.1")
+    change(
+        provider.identity,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO oidc_devices (hash, user_code_hash, client_id, scopes, status, interval_ms, ip, "
+        "created_at, expires_at) SELECT randomblob(32), randomblob(32), 'tv', 1, 'pending', 5000, '192.0.2.7', 0, 9000000000000 FROM n",
+    )
+    start = lambda ip: provider.ask("POST", "/oauth2/device_authorization", form={"client_id": "tv"}, headers={"X-Forwarded-For": ip})  # noqa: E731
+    refused(start("192.0.2.7"), 503, "overloaded", "temporarily_unavailable")
+    good(start("192.0.2.8"))

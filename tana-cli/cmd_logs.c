@@ -28,13 +28,19 @@ static const struct json_field log_line_rows[] = {
 };
 static JSON_MESSAGE(log_line_message, "LogLine", struct log_line, log_line_rows);
 
-static void end_line(struct followed *f)
+static void print_line(void *ctx, struct str service, struct str text)
 {
 	struct arena a;
+	(void)ctx;
 	arena_init(&a);
-	struct log_line line = {str_from(f->service->name), printable(&a, buf_str(&f->partial))};
+	struct log_line line = {service, printable(&a, text)};
 	json_print(&log_line_message, &line);
 	arena_free(&a);
+}
+
+static void end_line(struct followed *f)
+{
+	print_line(NULL, str_from(f->service->name), buf_str(&f->partial));
 	buf_clear(&f->partial);
 }
 
@@ -91,7 +97,7 @@ static bool logs(struct cli *c, struct error *err)
 		return error_hint(err, "tana status lists them");
 	}
 	if (systemd_in_charge(c))
-		return systemd_logs(c, only, following, lines, err);
+		return systemd_logs(c, only, following, lines, c->json ? print_line : NULL, NULL, err);
 	for (const struct service *s = services; s->name; s++) {
 		if (only && service_named(only) != s)
 			continue;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 
 #include "base/file.h"
@@ -133,6 +134,49 @@ static struct status_list gather_status(struct cli *c, bool *all_ready)
 	return (struct status_list){{rows, n}};
 }
 
+/* The same of the units, where systemd is in charge. What they listen on is their own affair. */
+static bool gather_units(struct cli *c, struct status_list *out, bool *all_ready, struct error *err)
+{
+	struct systemd_unit units[SERVICES_MAX];
+	size_t n;
+	if (!systemd_units(c, units, &n, err))
+		return false;
+	struct status_row *rows = arena_zalloc(&c->arena, n, sizeof *rows);
+	*all_ready = n > 0;
+	for (size_t i = 0; i < n; i++) {
+		bool has_pid = units[i].pid > 0;
+		rows[i] = (struct status_row){.service = str_from(units[i].service),
+					      .state = units[i].state,
+					      .pid = has_pid ? units[i].pid : JSON_INT_ABSENT,
+					      .uptime_ms = has_pid ? process_age_ms((pid_t)units[i].pid) : JSON_INT_ABSENT};
+		*all_ready = *all_ready && units[i].as_wanted;
+	}
+	*out = (struct status_list){{rows, n}};
+	return true;
+}
+
+/* start, stop and restart by systemd. */
+static bool drive(struct cli *c, const char *verb, struct error *err)
+{
+	struct status_list list;
+	bool ready;
+	size_t running = 0;
+	if (!c->json)
+		return systemd_drive(c, verb, err);
+	if (!gather_units(c, &list, &ready, err))
+		return false;
+	const struct status_row *before = list.services.items;
+	for (size_t i = 0; i < list.services.count; i++)
+		running += !str_is(before[i].state, "stopped");
+	if (!systemd_drive(c, verb, err) || !gather_units(c, &list, &ready, err))
+		return false;
+	if (strcmp(verb, "stop") == 0)
+		printf("{\"stopped\":%zu}\n", running);
+	else
+		json_print(&status_list_message, &list);
+	return true;
+}
+
 static void print_status(struct cli *c, const struct status_list *list)
 {
 	static const struct column columns[] = {{"SERVICE", ALIGN_LEFT}, {"STATE", ALIGN_LEFT},   {"PID", ALIGN_RIGHT},
@@ -162,7 +206,7 @@ static void print_status(struct cli *c, const struct status_list *list)
 static bool start(struct cli *c, struct error *err)
 {
 	if (!option_bool(c->in, "dev") && !option_bool(c->in, "foreground") && systemd_in_charge(c))
-		return systemd_drive(c, "start", err);
+		return drive(c, "start", err);
 	if (process_runs(service_lock_path(c, "supervisor"))) {
 		error_set(err, ERR_WRONG_STATE, "This chain runs in the foreground of another tana start.");
 		return error_hint(err, "tana status, or stop it first: tana stop");
@@ -207,7 +251,7 @@ static bool stop(struct cli *c, struct error *err)
 {
 	size_t stopped;
 	if (systemd_in_charge(c))
-		return systemd_drive(c, "stop", err);
+		return drive(c, "stop", err);
 	if (!take_turn(c, err) || !stop_all(c, &stopped, err))
 		return false;
 	if (stopped == 0)
@@ -223,7 +267,7 @@ static bool restart(struct cli *c, struct error *err)
 	size_t stopped, known = 0;
 	bool started[SERVICES_MAX] = {false};
 	if (systemd_in_charge(c))
-		return systemd_drive(c, "restart", err);
+		return drive(c, "restart", err);
 	if (process_runs(service_lock_path(c, "supervisor"))) {
 		error_set(err, ERR_WRONG_STATE, "This chain runs in the foreground of another tana start.");
 		return error_hint(err, "end that one with Ctrl-C and start it again");
@@ -255,17 +299,21 @@ static bool restart(struct cli *c, struct error *err)
 
 static bool status(struct cli *c, struct error *err)
 {
-	bool all_ready;
-	if (systemd_in_charge(c))
+	struct status_list list;
+	bool all_ready, by_systemd = systemd_in_charge(c);
+	if (by_systemd && !c->json)
 		return systemd_drive(c, "status", err);
-	struct status_list list = gather_status(c, &all_ready);
+	if (!by_systemd)
+		list = gather_status(c, &all_ready);
+	else if (!gather_units(c, &list, &all_ready, err))
+		return false;
 	if (c->json)
 		json_print(&status_list_message, &list);
 	else
 		print_status(c, &list);
 	if (!all_ready) {
 		c->status = EXIT_UNHEALTHY;
-		hint(c, "start what is stopped: tana start --dev; see why: tana logs");
+		hint(c, "start what is stopped: tana start%s; see why: tana logs", by_systemd ? "" : " --dev");
 	}
 	return true;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #include "base/clock.h"
 #include "cli.h"
 
-enum { POLL_MS = 20, STAT_SIZE = 1024 };
+enum { POLL_MS = 20, INTERRUPT_POLL_MS = 200, STAT_SIZE = 1024 };
 
 /*
  * Locks of the open file description (Linux): they pass to the child through fork and exec, go when its last descriptor does, and can be asked
@@ -226,12 +227,17 @@ static void become_program(const struct running *r, char **environment, int outp
 	_exit(write(report, &why, sizeof why) < 0 ? 126 : 127);
 }
 
-static bool run_program(const struct running *r, size_t max, struct buf *out, int *status, struct error *err)
+struct child {
+	pid_t pid;
+	int output; /* what it prints; -1: not asked for */
+};
+
+static bool start_program(const struct running *r, bool piped, struct child *out, struct error *err)
 {
 	int report[2], output[2] = {-1, -1};
 	if (pipe2(report, O_CLOEXEC) != 0)
 		return error_errno(err, ERR_IO, errno, "cannot make a pipe");
-	if (out && pipe2(output, O_CLOEXEC) != 0) {
+	if (piped && pipe2(output, O_CLOEXEC) != 0) {
 		error_errno(err, ERR_IO, errno, "cannot make a pipe");
 		close(report[0]);
 		close(report[1]);
@@ -244,24 +250,42 @@ static bool run_program(const struct running *r, size_t max, struct buf *out, in
 		become_program(r, environment, output[1], report[1]);
 	int why = pid < 0 ? errno : 0;
 	close(report[1]);
-	if (out)
+	if (piped)
 		close(output[1]);
 	if (pid > 0)
 		why = exec_result(report[0]);
+	close(report[0]);
+	free(environment);
+	*out = (struct child){pid, output[0]};
+	if (!why)
+		return true;
+	if (piped)
+		close(output[0]);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	return error_errno(err, why == ENOENT ? ERR_NOT_FOUND : ERR_IO, why, "cannot run %s", r->argv[0]);
+}
+
+static void end_program(const struct child *c, int *status)
+{
+	if (c->output >= 0)
+		close(c->output);
+	while (waitpid(c->pid, status, 0) < 0 && errno == EINTR)
+		continue;
+}
+
+static bool run_program(const struct running *r, size_t max, struct buf *out, int *status, struct error *err)
+{
+	struct child child = {.pid = 0, .output = -1};
 	char block[4096];
 	ssize_t n;
 	size_t start = out ? out->len : 0;
-	while (out && pid > 0 && ((n = read(output[0], block, sizeof block)) > 0 || (n < 0 && errno == EINTR)))
+	if (!start_program(r, out != NULL, &child, err))
+		return false;
+	while (out && ((n = read(child.output, block, sizeof block)) > 0 || (n < 0 && errno == EINTR)))
 		if (n > 0 && out->len - start <= max)
 			buf_put(out, block, (size_t)n);
-	close(report[0]);
-	if (out)
-		close(output[0]);
-	free(environment);
-	while (pid > 0 && waitpid(pid, status, 0) < 0 && errno == EINTR)
-		continue;
-	if (why)
-		return error_errno(err, why == ENOENT ? ERR_NOT_FOUND : ERR_IO, why, "cannot run %s", r->argv[0]);
+	end_program(&child, status);
 	return !out || out->len - start <= max || error_set(err, ERR_TOO_LARGE, "%s printed more than %zu bytes.", r->argv[0], max);
 }
 
@@ -273,4 +297,38 @@ bool process_capture(const char *const *argv, size_t max, struct buf *out, int *
 bool process_run(const char *const *argv, const char *const *environment, size_t max, struct buf *out, int *status, struct error *err)
 {
 	return run_program(&(struct running){.argv = argv, .environment = environment}, max, out, status, err);
+}
+
+static void hand_on(struct buf *line, const char *text, size_t n, process_line *take, void *ctx)
+{
+	for (const char *end = text + n, *p; text < end; text = p + 1) {
+		p = memchr(text, '\n', (size_t)(end - text));
+		buf_put(line, text, (size_t)((p ? p : end) - text));
+		if (!p)
+			return;
+		take(ctx, buf_str(line));
+		buf_clear(line);
+	}
+}
+
+bool process_lines(const char *const *argv, process_line *take, void *ctx, int *status, struct error *err)
+{
+	struct child child = {.pid = 0, .output = -1};
+	struct buf line = {0};
+	char block[4096];
+	ssize_t n = 1;
+	if (!start_program(&(struct running){.argv = argv}, true, &child, err))
+		return false;
+	/* Asked now and then, since a signal may come just before the waiting begins. */
+	struct pollfd waits = {.fd = child.output, .events = POLLIN};
+	while (!cli_interrupted && n > 0)
+		if (poll(&waits, 1, INTERRUPT_POLL_MS) > 0 && ((n = read(child.output, block, sizeof block)) > 0))
+			hand_on(&line, block, (size_t)n, take, ctx);
+	if (cli_interrupted && child.pid > 0)
+		kill(child.pid, SIGTERM);
+	if (line.len > 0)
+		take(ctx, buf_str(&line));
+	buf_free(&line);
+	end_program(&child, status);
+	return true;
 }

@@ -41,5 +41,9 @@ bool process_wait_gone(const char *lock_path, int64_t timeout_ms);
 MUST_CHECK bool process_capture(const char *const *argv, size_t max, struct buf *out, int *status, struct error *err);
 /* The same, but its errors stay ours; environment as above. out NULL: what it prints stays ours too. */
 MUST_CHECK bool process_run(const char *const *argv, const char *const *environment, size_t max, struct buf *out, int *status, struct error *err);
+/* The same, and each line it prints is handed on as it comes, without its end; a last one also when it has none. SIGINT and SIGTERM (cli_catch_interrupts) are passed
+ * on to it as SIGTERM, and end the reading. */
+typedef void process_line(void *ctx, struct str line);
+MUST_CHECK bool process_lines(const char *const *argv, process_line *take, void *ctx, int *status, struct error *err);
 
 #endif

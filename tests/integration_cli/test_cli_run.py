@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -162,6 +163,74 @@ def test_logs_and_following_them_across_a_rotation(me):
     assert other.end(signal.SIGTERM) == 0
     reader.wait_for(lambda r: "third" in r.out)
     assert reader.end(signal.SIGINT) == 130 and reader.out.replace("probe\n", "").startswith("first\nsecond\n")
+
+
+SYSTEMCTL = """#!/bin/sh
+echo "$*" >> $HOME/asked
+case $1 in
+show) cat $HOME/units ;;
+start) [ ! -e $HOME/broken ] && sed -i s/=inactive/=active/ $HOME/units ;;
+stop) sed -i s/=active/=inactive/ $HOME/units ;;
+status) echo "all is well"; exit 3 ;;
+esac
+"""
+JOURNALCTL = """#!/bin/sh
+cat $HOME/journal
+case $* in *" -f "*) exec sleep 600 ;; esac
+"""
+SYSTEMD = (
+    "mount -t tmpfs none /run && mkdir -p /run/systemd/system && mount -t tmpfs none /etc/systemd && mkdir /etc/systemd/system"
+    ' && touch /etc/systemd/system/tana.target && exec "$@"'
+)
+
+
+@pytest.fixture
+def by_systemd(me):
+    """A user on a machine where systemd has the units: a systemctl and a journalctl that play theirs, in a mount namespace of their own."""
+    before = ["unshare", "--map-root-user", "--mount", "sh", "-c", SYSTEMD, "sh"]
+    if subprocess.run([*before, "true"], capture_output=True).returncode:
+        pytest.skip("no mount namespaces here")
+    for name, text in (("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)):
+        path = me.home / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    me.env["PATH"] = f"{me.home / 'bin'}:{me.env['PATH']}"
+    plain = me.argv
+    me.argv = lambda *args: [*before, *plain(*args)]
+    rows = [("mesh", "loaded", "active", "enabled", os.getpid()), ("ledger", "loaded", "inactive", "enabled", 0), ("t4", "not-found", "inactive", "", 0),
+            ("identity", "loaded", "inactive", "disabled", 0)]
+    (me.home / "units").write_text(
+        "\n".join(f"MainPID={p}\nId=tana-{n}.service\nLoadState={load}\nActiveState={a}\nUnitFileState={f}\n" for n, load, a, f, p in rows)
+    )
+    return me
+
+
+def test_json_where_systemd_is_in_charge(by_systemd):
+    me = by_systemd
+    told = me("status", "--json").expect(6).json["services"]
+    assert [(s["service"], s["state"]) for s in told] == [("mesh", "ready"), ("ledger", "stopped"), ("identity", "stopped")]
+    assert (told[0]["pid"], told[1]["pid"]) == (os.getpid(), None) and told[0]["uptimeMs"] > 0
+    assert me("status").expect(6).out == "all is well\n"
+    (me.home / "broken").touch()
+    assert me("start", "--json").expect(1).error["code"] == "refused" and me("start").expect(1).err.startswith("systemd is in charge")
+    (me.home / "broken").unlink()
+    assert {s["state"] for s in me("start", "--json").ok.json["services"]} == {"ready"}
+    assert me("status", "--json").ok and me("stop", "--json").ok.json == {"stopped": 3}
+    assert "stop tana.target" in (me.home / "asked").read_text()
+    entries = [
+        {"__CURSOR": "s=1", "_SYSTEMD_UNIT": "tana-mesh.service", "MESSAGE": "listening \"here\""},
+        {"UNIT": "tana-t4.service", "_SYSTEMD_UNIT": "init.scope", "MESSAGE": "Started."},
+        {"_SYSTEMD_UNIT": "tana-t4.service", "MESSAGE": list(b"\x1b[1mbold")},
+        {"_SYSTEMD_UNIT": "tana-t4.service", "MESSAGE": None},
+    ]
+    (me.home / "journal").write_text("".join(json.dumps(e) + "\n" for e in entries) + '{"half')
+    lines = [{"service": "mesh", "line": 'listening "here"'}, {"service": "t4", "line": "Started."}, {"service": "t4", "line": "\ufffd[1mbold"},
+             {"service": "t4", "line": ""}]
+    assert [json.loads(x) for x in me("logs", "--json").ok.out.splitlines()] == lines
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 0)):
+        reader = me.start("logs", "--json", "-f").wait_for(lambda r: r.out.count("\n") == 4)
+        assert reader.end(number) == status
 
 
 def test_in_the_foreground_what_dies_is_started_again(me):

@@ -353,6 +353,39 @@ def test_options_named_in_the_text_exist():
                     assert flag in known, f"{path.name}: {code}"
 
 
+def _example_settings():
+    """{section: {setting: value}} of the example, whose settings stand behind a #."""
+    sections, current = {}, {}
+    for line in read("packaging/tana.conf.example").split("\n"):
+        heading, setting = re.fullmatch(r"\[(\w+)\]", line), re.fullmatch(r"#?([a-z0-9_]+) = (.*)", line)
+        if heading:
+            current = sections.setdefault(heading[1], {})
+        elif setting:
+            assert setting[1] not in current, f"{setting[1]} twice"
+            current[setting[1]] = setting[2]
+    return sections
+
+
+def _daemon_settings(service):
+    """{setting: default or None} of what its section may hold, by the environment names in its help."""
+    text = " ".join(subprocess.run([binary(f"{service}d"), "run", "--help"], capture_output=True, text=True, check=True).stdout.split())
+    found = re.findall(rf"\((?:default ([^;)]*); )?(?:may be repeated; )?TANA_{service.upper()}_([A-Z0-9_]+)[;)]", text)
+    return {name.lower(): default or None for default, name in found if name != "CONFIG"}
+
+
+def test_the_example_configuration_names_every_setting_and_no_other():
+    example, settings = _example_settings(), {s: _daemon_settings(s) for s in SERVICES}
+    assert set(example) == {"common", *SERVICES}
+    shared = set.intersection(*map(set, settings.values()))  # said once, of mesh: see the example
+    assert len(shared) > 10 and set(example["common"]) <= shared
+    for service, known in settings.items():
+        own = {**example["common"], **example[service]}
+        assert len(known) > 20 and set(example[service]) <= set(known), f"{service}: no such setting"
+        assert set(known) <= set(own) | (shared & set(example["mesh"])), f"{service}: not in the example"
+        for name, default in known.items():
+            assert default is None or own.get(name, default) == default, f"{service}: {name} is {default}"
+
+
 def test_the_first_screen_shows_what_the_demo_prints():
     demo = re.sub(r"\$timeout", "3s", read("scripts/demo"))
     shown = re.findall(r"^== (.*)$", read("README.md"), re.M)

@@ -131,9 +131,8 @@ int t4_command_scrub(struct invocation *in)
 
 static bool command_hash(const struct invocation *in, struct hash *out, struct error *err)
 {
-	if (hash_from_text(str_from(invocation_arg(in, "hash")), out))
-		return true;
-	return error_set(err, ERR_MALFORMED_HASH, "content is named by its SHA-256: 64 lower-case hex digits");
+	const char *text = invocation_arg(in, "hash");
+	return hash_from_text(str_from(text), out) || error_set(err, ERR_USAGE, "'%.80s' is no hash: 64 lower-case hex digits", text);
 }
 
 struct verify_report {

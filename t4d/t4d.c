@@ -177,7 +177,7 @@ static const struct command commands[] = {
 	 .doc = "A corrupt blob is moved to the directory quarantine and named. Exit status: 0 all are sound, 6 some are not.",
 	 .example = "t4d scrub --dir /var/lib/tana/content --rate 50M"},
 	{.path = "verify", .args = verify_args, .options = plain_options, .run = t4_command_verify, .summary = "Read and check one blob",
-	 .doc = "A corrupt blob is moved to the directory quarantine. Exit status: 0 it is sound, 6 it is not, 1 it is not there.",
+	 .doc = "A corrupt blob is moved to the directory quarantine. Exit status: 0 it is sound, 6 it is not, 1 it is not there or cannot be read, 2 that is no hash.",
 	 .example = "t4d verify 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
 	{.path = "gc", .options = gc_options, .run = t4_command_gc, .summary = "Delete what a list of live hashes does not name",
 	 .doc = "What was stored after the list's file was last written is kept, so that what comes in while the list is made is safe. A line that is no hash stops everything before "

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "login.h"
+#include "notify.h"
 #include "secrets.h"
 #include "watch.h"
 #include "wire/identity.h"
@@ -134,8 +135,12 @@ struct http_reply *api_user_events(struct http_request *r)
 		return reply;
 	if (!str_equal(http_path_arg(r, 0), who.user_id))
 		return http_reply_error_code(r, ERR_NOT_ALLOWED, "the token is not that of this user");
-	if (wants_stream(r))
-		return watch_user(id->watch, r, who.user_id, &opened);
+	if (wants_stream(r)) {
+		reply = watch_user(id->watch, r, &who, &opened);
+		if (!opened)
+			notify_tokens_ended(id, who.user_id); /* there will be room */
+		return reply;
+	}
 	struct login_row *rows = arena_zalloc(http_arena(r), IDENTITY_LIST_MAX, sizeof(*rows));
 	struct identity_login *list = arena_zalloc(http_arena(r), IDENTITY_LIST_MAX, sizeof(*list));
 	size_t count = 0;

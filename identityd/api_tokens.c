@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/hex.h"
 #include "login.h"
+#include "notify.h"
 #include "oidc_store.h"
 #include "wire/identity.h"
 
@@ -98,6 +99,8 @@ static void revoke_done(struct db_job *job, enum db_status status, const struct 
 {
 	struct revoke_job *j = (struct revoke_job *)job;
 	const struct identity_revoked a = {.success = JSON_TRUE, .revoked = j->count};
+	if (status == DB_OK)
+		notify_tokens_ended(http_ctx(j->request), j->user_id);
 	http_finish(j->request,
 		    status == DB_OK ? http_reply_json(j->request, 200, &identity_revoked_message, &a) : http_reply_error(j->request, err));
 }

@@ -44,6 +44,47 @@ struct notify {
 
 /* ---- hearing ---- */
 
+/* DB_OK, and whether it counts now. */
+static enum db_status token_counts(struct db_conn *c, const struct token_row *t, struct arena *arena, bool *counts, struct error *err)
+{
+	struct token_row now;
+	enum db_status st = token_read(c, &t->hash, t->session_id, arena, &now, counts, err);
+	*counts = st == DB_OK && *counts && now.expires_at > clock_wall_ms();
+	return st;
+}
+
+void notify_tokens_ended(struct identity *id, struct str user_id)
+{
+	struct token_row *tokens;
+	struct arena arena;
+	struct error err;
+	if (!watch_user_watched(id->watch, user_id))
+		return;
+	arena_init(&arena);
+	size_t count = watch_user_tokens(id->watch, user_id, &arena, &tokens);
+	struct db_conn *c = db_pool_reader(id->pool, &err);
+	enum db_status st = c ? DB_OK : DB_UNAVAILABLE;
+	for (size_t i = 0; i < count; i++) {
+		bool counts = false;
+		if (st == DB_OK)
+			st = token_counts(c, &tokens[i], &arena, &counts, &err);
+		if (!counts)
+			watch_user_end(id->watch, user_id, &tokens[i].hash); /* also when it cannot be known: who still may opens another */
+	}
+	if (c)
+		db_pool_release(id->pool, c);
+	if (st != DB_OK)
+		log_warn("the tokens of a user's streams could not be read", LOG_S("why", err.message));
+	arena_free(&arena);
+}
+
+/* A user's streams hear of a login: those that still may. */
+static void tell_user(struct identity *id, const struct session_row *s)
+{
+	notify_tokens_ended(id, s->user_id);
+	watch_user_login(id->watch, s);
+}
+
 /* Reads the session and tells the streams that are waiting here. */
 static void read_and_tell(struct identity *id, struct str session_id)
 {
@@ -64,8 +105,8 @@ static void read_and_tell(struct identity *id, struct str session_id)
 		log_warn("a session that another instance changed could not be read", LOG_S("why", err.message));
 	if (st == DB_OK && found) {
 		watch_session_is(id->watch, &s, clock_wall_ms());
-		if (s.status == SESSION_APPROVED && watch_user_watched(id->watch, s.user_id))
-			watch_user_login(id->watch, &s);
+		if (s.status == SESSION_APPROVED)
+			tell_user(id, &s);
 	}
 	arena_free(&arena);
 }
@@ -136,7 +177,7 @@ void notify_session(struct identity *id, const struct session_row *s)
 		fresh_drop(id->fresh, s->id);
 	watch_session_is(id->watch, s, clock_wall_ms());
 	if (s->status == SESSION_APPROVED)
-		watch_user_login(id->watch, s);
+		tell_user(id, s);
 	if (id->notify && id->notify->sender)
 		enqueue(id->notify, s->id);
 }

@@ -17,6 +17,8 @@ void notify_stop(struct notify *n); /* NULL is allowed */
 MUST_CHECK enum db_status notify_in(struct identity *id, struct db_conn *c, struct str session_id, struct error *err);
 /* After it is kept: streams here hear of it, and, with Redis, the others. Does not block. `s` is the row as it is now. */
 void notify_session(struct identity *id, const struct session_row *s);
+/* Ends the streams here of this user whose tokens do not count any more. A stream is looked at before it is told of a login, too. */
+void notify_tokens_ended(struct identity *id, struct str user_id);
 /* Many of them, by id alone (the timer's). */
 void notify_sessions(struct identity *id, const struct str *ids, size_t count);
 

@@ -33,6 +33,8 @@ struct waiter {
 	int rank; /* of the last state sent */
 	bool of_user;
 	char token[SECRET_TEXT_MAX]; /* "": the stream carries none */
+	struct hash login;           /* of_user: of the token that opened it, and its session */
+	char login_session[SESSION_ID_LEN + 1];
 };
 
 struct watch {
@@ -176,13 +178,17 @@ static void post(struct waiter *one, const struct json_message *m, const void *v
 
 /* ---- streams ---- */
 
-static struct http_reply *open_stream(struct watch *w, struct http_request *r, char kind, struct str id, struct str token, bool *opened)
+static struct http_reply *open_stream(struct watch *w, struct http_request *r, char kind, struct str id, struct str token, const struct token_row *who, bool *opened)
 {
 	struct error err;
 	struct sse_stream *stream;
 	*opened = false;
 	pthread_mutex_lock(&w->lock);
 	struct waiter *one = enter(w, r, kind, id, &err);
+	if (one && who) {
+		one->login = who->hash;
+		(void)snprintf(one->login_session, sizeof(one->login_session), "%.*s", STR_ARG(who->session_id));
+	}
 	pthread_mutex_unlock(&w->lock);
 	if (!one) {
 		char seconds[16];
@@ -209,12 +215,12 @@ static struct http_reply *open_stream(struct watch *w, struct http_request *r, c
 
 struct http_reply *watch_session(struct watch *w, struct http_request *r, struct str session_id, struct str token, bool *opened)
 {
-	return open_stream(w, r, 's', session_id, token, opened);
+	return open_stream(w, r, 's', session_id, token, NULL, opened);
 }
 
-struct http_reply *watch_user(struct watch *w, struct http_request *r, struct str user_id, bool *opened)
+struct http_reply *watch_user(struct watch *w, struct http_request *r, const struct token_row *who, bool *opened)
 {
-	return open_stream(w, r, 'u', user_id, STR_NONE, opened);
+	return open_stream(w, r, 'u', who->user_id, STR_NONE, who, opened);
 }
 
 /* ---- what happens ---- */
@@ -283,6 +289,30 @@ void watch_user_login(struct watch *w, const struct session_row *s)
 	for (struct waiter *one = t ? t->first : NULL; one; one = one->next)
 		if (one->stream)
 			post(one, &identity_login_message, &e, false);
+	pthread_mutex_unlock(&w->lock);
+}
+
+size_t watch_user_tokens(struct watch *w, struct str user_id, struct arena *arena, struct token_row **out)
+{
+	size_t count = 0;
+	pthread_mutex_lock(&w->lock);
+	struct topic *t = find_topic(w, 'u', user_id);
+	*out = arena_zalloc(arena, t ? t->count : 1, sizeof(**out));
+	for (struct waiter *one = t ? t->first : NULL; one; one = one->next, count++) {
+		(*out)[count].hash = one->login;
+		(*out)[count].session_id = arena_copy(arena, str_from(one->login_session));
+	}
+	pthread_mutex_unlock(&w->lock);
+	return count;
+}
+
+void watch_user_end(struct watch *w, struct str user_id, const struct hash *token)
+{
+	pthread_mutex_lock(&w->lock);
+	struct topic *t = find_topic(w, 'u', user_id);
+	for (struct waiter *one = t ? t->first : NULL; one; one = one->next)
+		if (one->stream && hash_equal(&one->login, token))
+			sse_stream_end(one->stream);
 	pthread_mutex_unlock(&w->lock);
 }
 

@@ -249,5 +249,7 @@ struct http_reply *http_reply_own_events(struct http_request *r, struct sse_hub 
 /* An event without a type (browsers hand it to onmessage); data has no newline. `last`: the stream ends after it. Thread-safe, never blocks; a
  * stream whose reader is too slow ends. */
 void sse_stream_post(struct sse_stream *st, int64_t id, struct str data, bool last);
+/* Ends it with no further event, behind those that were posted. As thread-safe. */
+void sse_stream_end(struct sse_stream *st);
 
 #endif

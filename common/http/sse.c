@@ -436,6 +436,15 @@ struct http_reply *http_reply_own_events(struct http_request *r, struct sse_hub 
 	return reply_events(r, *out);
 }
 
+/* Under the hub's lock. */
+static void wake(struct sse_stream *st)
+{
+	if (!st->sleeping)
+		return;
+	leave_sleepers(st);
+	connection_wake(st->request->connection);
+}
+
 void sse_stream_post(struct sse_stream *st, int64_t id, struct str data, bool last)
 {
 	struct sse_hub *h = st->hub;
@@ -444,11 +453,16 @@ void sse_stream_post(struct sse_stream *st, int64_t id, struct str data, bool la
 		put_event(&st->own, id, NULL, data);
 		st->ended = last || st->own.len - st->own_sent > OWN_WAITING_MAX;
 	}
-	if (st->sleeping) {
-		leave_sleepers(st);
-		connection_wake(st->request->connection);
-	}
+	wake(st);
 	pthread_mutex_unlock(&h->lock);
+}
+
+void sse_stream_end(struct sse_stream *st)
+{
+	pthread_mutex_lock(&st->hub->lock);
+	st->ended = true;
+	wake(st);
+	pthread_mutex_unlock(&st->hub->lock);
 }
 
 void sse_stream_drop(struct sse_stream *st)

@@ -100,6 +100,26 @@ def test_ones_own_logins(identity):
         assert login.id not in repr(stream.events) and login.token not in repr(stream.events)
 
 
+def test_a_stream_ends_with_its_token(identity_factory):
+    """Whoever has a stolen token's stream open hears nothing any more once it is revoked: here at once, at another instance before the next login is told."""
+    identity = identity_factory()
+    other = identity_factory(db_url=identity.db_url)
+    alice = Phone("@alice")
+    _, stolen = identity.logged_in(alice)
+    login, own = identity.logged_in(alice)
+    path = f"/users/{alice.user_id}/events"
+    with Stream(identity.address, path, bearer(stolen)) as theirs, Stream(other.address, path, bearer(stolen)) as there, Stream(identity.address, path, bearer(login.token)) as mine:
+        named = next(s["id"] for s in identity.get("/auth/sessions", headers=bearer(stolen)).expect(200)["sessions"] if s["current"])
+        identity.post("/auth/session/revoke", {"id": named}, headers=bearer(own)).expect(200)
+        assert theirs.until_end() == []
+        other.logged_in(alice)
+        identity.logged_in(alice)
+        assert there.until_end() == []
+        mine.until("login")
+        assert not mine.ended
+        eventually(lambda: other.metric("tana_identity_user_streams") == 0, within=10 * PATIENCE, what="the stream to be gone")
+
+
 def test_streams_of_a_user(identity):
     phone = Phone()
     _, token = identity.logged_in(phone)

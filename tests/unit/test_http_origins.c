@@ -294,6 +294,19 @@ static void own_streams(void **state)
 	}
 	close(fd);
 	assert_true(gone_reaches(3));
+	/* Ended without a word more than was posted before. */
+	fd = open_own(s);
+	assert_true(post(1, "{}", false));
+	pthread_mutex_lock(&own.lock);
+	if (own.stream)
+		sse_stream_end(own.stream);
+	pthread_mutex_unlock(&own.lock);
+	(void)post(2, "{\"after\":\"the end\"}", false);
+	assert_true(hear_chunks(fd, &text));
+	assert_string_equal(buf_z(&text), "retry: 2000\n\nid: 1\ndata: {}\n\n");
+	buf_free(&text);
+	assert_true(gone_reaches(4));
+	close(fd);
 	http_server_stop(s, 1000);
 	sse_hub_free(service.hub);
 }

@@ -1,7 +1,7 @@
 /*
  * The token endpoint. What is shown (a code, a refresh token, a device code) is read and judged on the request's own thread, and the new tokens are
  * made there. The transaction uses it up by one conditional update and keeps the new ones; whoever loses that update has used it a second time, and
- * the grant with everything that came of it is revoked.
+ * the grant with everything that came of it is revoked, but for devices, which ask again and again.
  */
 #include "api_oidc.h"
 #include "base/clock.h"
@@ -42,6 +42,10 @@ static enum db_status run_issue(struct db_job *job, struct db_conn *c, struct er
 	bool won;
 	enum db_status st = use(j, c, &won, err);
 	j->job.refused = st == DB_OK && !won;
+	if (j->job.refused && j->type == GRANT_DEVICE) { /* a device that asks again before it hears the answer is no thief */
+		error_set(&j->job.refusal, ERR_INVALID_GRANT, "the device code was used before");
+		return DB_OK;
+	}
 	if (j->job.refused) {
 		error_set(&j->job.refusal, ERR_INVALID_GRANT, "this was used before; what came of it is revoked");
 		return oidc_grant_revoke(c, j->issue.grant.id, j->now, err);

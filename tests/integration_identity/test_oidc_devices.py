@@ -1,5 +1,8 @@
 """Promise: a device is logged in by whoever types its code and says yes, and by nobody else; it asks no more often than it may; codes cannot be guessed."""
 
+import concurrent.futures
+import threading
+
 import pytest
 from tana_testing.identity import Phone
 from tana_testing.oidc import DEVICE, LETTERS, SECRET, good, refused
@@ -125,6 +128,26 @@ def test_codes_cannot_be_tried(provider_factory, tmp_path):
     faults.set_clock(61_000)
     assert answer(browser, asked, "allow").heading == "Allowed"
     good(poll(provider, asked))
+
+
+def test_of_many_polls_one_wins(provider_factory):
+    """At two instances at once: one answer with tokens, which the others do not take away again."""
+    provider = provider_factory(instances=2)
+    browser = provider.browser().logged_in()
+    for _ in range(4):
+        asked = ask(provider)
+        assert answer(browser, asked, "allow").heading == "Allowed"
+        begin = threading.Barrier(8)
+
+        def go(_, asked=asked, begin=begin):
+            begin.wait()
+            return poll(provider, asked)
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(go, range(8)))
+        assert sorted(a.status_code for a in answers) == [200] + [400] * 7
+        assert all(a.json()["error"] == "invalid_grant" for a in answers if a.status_code == 400)
+        assert good(provider.userinfo(next(a.json()["access_token"] for a in answers if a.status_code == 200)))
 
 
 @pytest.mark.storage_only("sqlite")

@@ -21,11 +21,19 @@ static const struct db_migration pool_schema[] = {
 /* `place`: how many were there before, so the order in which jobs ran. */
 DB_SQL(sql_journal, "INSERT INTO journal (id, place, filler) VALUES ($1, (SELECT COUNT(*) FROM journal), $2)");
 
+/* This process's alone: who ends a pool's connections on a server that others use too must not end theirs. */
+static inline const char *pool_name(void)
+{
+	static char name[32];
+	snprintf(name, sizeof(name), "test_pool_%d", (int)getpid());
+	return name;
+}
+
 static inline struct db_pool *open_pool(const char *url, size_t queue_max, size_t group_max, int64_t patience_ms)
 {
 	struct error err = {0};
 	struct db_pool_options o = {
-		.url = url, .name = "test_pool", .readers = 2, .queue_max = queue_max, .group_max = group_max, .patience_ms = patience_ms};
+		.url = url, .name = pool_name(), .readers = 2, .queue_max = queue_max, .group_max = group_max, .patience_ms = patience_ms};
 	struct db_pool *p = db_pool_open(&o, pool_schema, ARRAY_LEN(pool_schema), &err);
 	if (!p)
 		fail_msg("%s", err.message);

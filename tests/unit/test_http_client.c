@@ -157,7 +157,8 @@ static void test_methods(void **state)
 	static const struct step steps[] = {{"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}", CLOSE},
 					    {"HTTP/1.1 204 No Content\r\n\r\n", CLOSE},
 					    {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", CLOSE},
-					    {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", CLOSE},
+					    /* Said, or the PUT could go out on this connection before it ends, and what has a body is not sent twice. */
+					    {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", CLOSE},
 					    {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", CLOSE},
 					    {NULL, KEEP}};
 	struct script s;

@@ -8,7 +8,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +27,7 @@ static void nap(void)
 	nanosleep(&t, NULL);
 }
 
+/* It is there when it answers: the socket's file is there before anybody listens on it. */
 static void start_server(void)
 {
 	server = fork();
@@ -36,11 +36,20 @@ static void start_server(void)
 		       "/dev/null", "--requirepass", "p@ss", (char *)NULL);
 		_exit(127);
 	}
-	struct stat st;
-	int64_t end = clock_mono_ms() + PATIENCE_MS;
-	while (stat(sock, &st) != 0 && clock_mono_ms() < end)
-		nap();
-	assert_int_equal(stat(sock, &st), 0);
+	struct error err;
+	const struct redis_options o = {.url = url};
+	for (int64_t end = clock_mono_ms() + PATIENCE_MS;; nap()) {
+		struct redis *r = redis_new(&o, &err);
+		struct arena a;
+		assert_non_null(r);
+		arena_init(&a);
+		bool ok = redis_command(r, REDIS_WORDS(STR_LIT("AUTH"), STR_LIT("p@ss")), &a, NULL, &err);
+		arena_free(&a);
+		redis_free(r);
+		if (ok)
+			return;
+		assert_true(clock_mono_ms() < end);
+	}
 }
 
 static void stop_server(void)

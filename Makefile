@@ -122,8 +122,9 @@ $B/unit/%: $B/obj/tests/unit/%.o $(LIB)
 
 unit-build: $(UNIT_BIN) $(LEDGERD_PARTS)
 # Each program prints TAP; scripts/check counts the lines.
+UNIT_JOBS ?= 6
 unit: $(UNIT_BIN) ## build and run the unit tests
-	@failed=0; for t in $(UNIT_BIN); do echo "# $$t"; TANA_VECTORS=$(CURDIR)/tests/vectors CMOCKA_MESSAGE_OUTPUT=tap $$t || failed=1; done; exit $$failed
+	@$(CURDIR)/tests/unit/run $(UNIT_JOBS) $B/unit/said $(UNIT_BIN)
 
 # Fuzz targets: tests/fuzz/fuzz_*.c, each with libFuzzer, always by clang with sanitizers, in a build folder of their own.
 # `make fuzz` runs each over its corpus; `make fuzz FUZZ_SECONDS=600` goes on searching.

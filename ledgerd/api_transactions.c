@@ -229,7 +229,7 @@ struct http_reply *api_deposits(struct http_request *r)
 {
 	struct ledger_deposits list = {.next_cursor = STR_NONE};
 	struct http_reply *reply;
-	return requests(r, STR_LIT("pending:deposit"), &list.deposits, &list.next_cursor, &reply) ? http_reply_json(r, 200, &ledger_deposits_message, &list)
+	return requests(r, STR_LIT("deposit"), &list.deposits, &list.next_cursor, &reply) ? http_reply_json(r, 200, &ledger_deposits_message, &list)
 												   : reply;
 }
 
@@ -237,7 +237,7 @@ struct http_reply *api_withdraws(struct http_request *r)
 {
 	struct ledger_withdraws list = {.next_cursor = STR_NONE};
 	struct http_reply *reply;
-	return requests(r, STR_LIT("pending:withdraw"), &list.withdraws, &list.next_cursor, &reply)
+	return requests(r, STR_LIT("withdraw"), &list.withdraws, &list.next_cursor, &reply)
 		       ? http_reply_json(r, 200, &ledger_withdraws_message, &list)
 		       : reply;
 }

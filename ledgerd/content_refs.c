@@ -4,16 +4,16 @@
 #include <string.h>
 
 #include "crypto/canonical_read.h"
+#include "tx_index.h"
 
 #define KEY "content:"
+#define PUBLISH "content_publish"
 enum { KEY_LEN = sizeof(KEY) - 1 };
 
 /* ';' is the byte behind ':'. */
 DB_SQL(SQL_PAGE, "SELECT key, value FROM state WHERE key > $1 AND key < 'content;' ORDER BY key LIMIT 1000");
 DB_SQL(SQL_LIVE, "SELECT value FROM state WHERE key > $1 AND key < $2");
-DB_SQL(SQL_PUBLISHED, "SELECT t.height, t.idx, t.message FROM transaction_lists l JOIN transactions t ON t.height = l.height AND t.idx = l.idx "
-		      "WHERE l.list = 'type:content_publish' AND (l.height, l.idx) > ($1, $2) "
-		      "ORDER BY l.height, l.idx LIMIT 1000");
+DB_SQL(SQL_MESSAGE, "SELECT message FROM transactions WHERE height = $1 AND idx = $2");
 DB_SQL(SQL_NEWEST, "SELECT height FROM blocks ORDER BY height DESC LIMIT 1");
 
 /* "content:<hash>:<owner>" */
@@ -122,42 +122,54 @@ static bool read_publish(struct str message, struct hash *hash)
 	return canonical_find(message, "hash", &value) && canonical_read_plain(value, &text) && hash_from_text(text, hash);
 }
 
-enum db_status content_published(struct db_conn *c, struct content_place *after, struct content_ref out[CONTENT_PAGE], size_t *count, bool *more,
-				 struct error *err)
+/* The hash that the transaction at a place publishes; *is false: none. */
+static enum db_status published_at(struct db_conn *c, uint64_t place, struct hash *hash, bool *is, struct error *err)
 {
-	struct content_place at = *after;
 	struct db_rows *rows;
-	size_t n = 0, seen = 0;
-
-	*count = 0;
-	enum db_status st = db_query(c, &SQL_PUBLISHED, DB_ARGS(DB_INT(at.height), DB_INT(at.index)), &rows, err);
+	struct str type, value;
+	enum db_status st = db_query(c, &SQL_MESSAGE, DB_ARGS(DB_INT(tx_index_height(place)), DB_INT(tx_index_idx(place))), &rows, err);
 	if (st != DB_OK)
 		return st;
-	while (seen < CONTENT_PAGE && db_next(rows)) {
-		seen++;
-		at = (struct content_place){db_int(rows, 0), db_int(rows, 1)};
-		n += read_publish(db_text(rows, 2), &out[n].hash);
-	}
-	st = db_finish(rows, err);
-	for (size_t i = 0; st == DB_OK && i < n; i++) {
-		struct content_ref r = out[i];
-		st = live_size(c, &r.hash, &r.size, err);
+	struct str message = db_next(rows) ? db_text(rows, 0) : STR_NONE;
+	*is = str_present(message) && canonical_find(message, "type", &value) && canonical_read_plain(value, &type) && str_is(type, PUBLISH) &&
+	      read_publish(message, hash);
+	return db_finish(rows, err);
+}
+
+enum db_status content_published(struct db_conn *c, uint64_t *after, struct content_ref out[CONTENT_PAGE], size_t *count, bool *more,
+				 struct error *err)
+{
+	struct tx_list_name list;
+	uint64_t places[CONTENT_PAGE];
+	size_t seen = 0;
+	tx_list_type(STR_LIT(PUBLISH), &list);
+	struct tx_index_walk w = {.key = tx_index_key_of_list(tx_list_str(&list)), .oldest_first = true, .at = *after};
+
+	*count = 0;
+	enum db_status st = tx_index_next(c, &w, places, CONTENT_PAGE, &seen, err);
+	for (size_t i = 0; st == DB_OK && i < seen; i++) {
+		struct content_ref r = {.size = -1};
+		bool is = false;
+		st = published_at(c, places[i], &r.hash, &is, err);
+		if (st == DB_OK && is)
+			st = live_size(c, &r.hash, &r.size, err);
 		if (st == DB_OK && r.size >= 0)
 			out[(*count)++] = r;
 	}
 	if (st != DB_OK)
 		return st;
-	*after = at;
-	*more = seen == CONTENT_PAGE;
+	if (seen > 0)
+		*after = places[seen - 1];
+	*more = !w.ended;
 	return DB_OK;
 }
 
-enum db_status content_newest(struct db_conn *c, struct content_place *out, struct error *err)
+enum db_status content_newest(struct db_conn *c, uint64_t *out, struct error *err)
 {
 	struct db_rows *rows;
 	enum db_status st = db_query(c, &SQL_NEWEST, DB_NO_ARGS, &rows, err);
 	if (st != DB_OK)
 		return st;
-	*out = (struct content_place){db_next(rows) ? db_int(rows, 0) : -1, INT64_MAX};
+	*out = tx_index_place((db_next(rows) ? db_int(rows, 0) : -1) + 1, 0) - 1;
 	return db_finish(rows, err);
 }

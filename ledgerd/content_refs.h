@@ -31,16 +31,10 @@ MUST_CHECK enum db_status content_walk_next(struct content_walk *walk, struct db
 /* Has anybody a live reference to it? */
 MUST_CHECK enum db_status content_is_live(struct db_conn *c, const struct hash *hash, bool *live, struct error *err);
 
-/*
- * Those that were published in blocks after a place (height, index) and are live now; the place moves on. *more: there are further ones.
- * Begin with the place {tip height, INT64_MAX}.
- */
-struct content_place {
-	int64_t height, index;
-};
-MUST_CHECK enum db_status content_published(struct db_conn *c, struct content_place *after, struct content_ref out[CONTENT_PAGE], size_t *count,
-					    bool *more, struct error *err);
+/* Those that were published in blocks behind a place (tx_index.h) and are live now; the place moves on. *more: there are further ones. */
+MUST_CHECK enum db_status content_published(struct db_conn *c, uint64_t *after, struct content_ref out[CONTENT_PAGE], size_t *count, bool *more,
+					    struct error *err);
 /* The place behind everything that is in blocks now. */
-MUST_CHECK enum db_status content_newest(struct db_conn *c, struct content_place *out, struct error *err);
+MUST_CHECK enum db_status content_newest(struct db_conn *c, uint64_t *out, struct error *err);
 
 #endif

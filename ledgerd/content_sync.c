@@ -49,8 +49,8 @@ struct content_sync {
 	/* What is looked at next: the whole chain, at a monotonic time; blocks behind a place. */
 	int64_t whole_at; /* when it is due again */
 	bool placed;
-	struct content_place place;
-	struct content_place seen_tip;
+	uint64_t place;
+	uint64_t seen_tip;
 
 	pthread_mutex_t lock;          /* for what follows */
 	struct ledger_content_sync status; /* problem is below */
@@ -277,7 +277,7 @@ static bool look(struct content_sync *s, struct content_walk *walk, struct error
 	return true;
 }
 
-static bool newest(struct content_sync *s, struct content_place *out, struct error *err)
+static bool newest(struct content_sync *s, uint64_t *out, struct error *err)
 {
 	struct db_conn *c = db_pool_reader(s->o.pool, err);
 	if (!c)
@@ -326,7 +326,7 @@ static bool anything_missing(struct content_sync *s)
 static bool look_at_all(struct content_sync *s, struct error *err)
 {
 	struct content_walk walk = {.ended = false};
-	struct content_place before;
+	uint64_t before;
 	begin(s, true);
 	bool ok = newest(s, &before, err) && look(s, &walk, err);
 	if (ok) {
@@ -341,11 +341,11 @@ static bool look_at_all(struct content_sync *s, struct error *err)
 
 static bool look_at_new(struct content_sync *s, struct error *err)
 {
-	struct content_place tip;
-	struct content_place before = s->place;
+	uint64_t tip;
+	uint64_t before = s->place;
 	if (!newest(s, &tip, err))
 		return false;
-	if (tip.height == s->seen_tip.height)
+	if (tip == s->seen_tip)
 		return true;
 	begin(s, false);
 	bool ok = look(s, NULL, err);

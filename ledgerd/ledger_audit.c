@@ -157,21 +157,6 @@ static void keep_step(struct audit_run *a, int64_t height, const struct chain_wo
 	arena_free(&arena);
 }
 
-static void sum_lists(struct audit_run *a, const struct audit_block *b)
-{
-	struct arena arena;
-	arena_init(&arena);
-	for (size_t i = 0; i < b->row_count; i++) {
-		struct str lists[TX_LISTS_MAX];
-		if (b->decoded.txs[i].count == 0)
-			continue; /* it has no form: that is told */
-		size_t n = tx_lists_of(&b->decoded.txs[i], &arena, lists);
-		for (size_t j = 0; j < n; j++)
-			audit_sum_add(a, &a->lists, lists[j], b->height, b->rows[i].idx);
-	}
-	arena_free(&arena);
-}
-
 /* Block 0 is what the genesis gives, to the byte. */
 static void check_first(struct audit_run *a, const struct audit_block *b)
 {
@@ -265,7 +250,7 @@ static void check_block(struct audit_run *a, const struct audit_block *b)
 	struct error why;
 	bool clean;
 	check_rows(a, b);
-	sum_lists(a, b);
+	audit_index_block(a, b);
 	if (b->height == 0) {
 		check_first(a, b);
 		return;
@@ -533,6 +518,7 @@ bool ledger_audit(struct db_conn *c, const struct audit_options *o, struct arena
 	ok = ok && (!o->content || each_content(&a, err));
 	free(a.wrong);
 	free(a.steps);
+	free(a.runs);
 	chain_memory_free(&a.memory);
 	chain_free(&a.chain);
 	pthread_mutex_destroy(&a.lock);

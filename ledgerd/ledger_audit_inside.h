@@ -6,6 +6,7 @@
 
 #include "chain_memory.h"
 #include "ledger_audit.h"
+#include "tx_index.h"
 
 /* A row of `blocks` with its transactions, as the database has them: nothing about the texts is known yet. */
 struct audit_tx_row {
@@ -51,6 +52,12 @@ struct audit_sum {
 	uint64_t low, high, count;
 };
 
+/* What a run of the index of transactions should be. */
+struct audit_index_run {
+	struct tx_index_run run;
+	struct audit_sum sum; /* of its entries */
+};
+
 struct audit_step {
 	int64_t height;
 	struct str text; /* in audit_run.kept */
@@ -65,7 +72,8 @@ struct audit_run {
 	struct audit_step *steps;     /* of the validators, as recomputed */
 	size_t step_count, step_room;
 	uint8_t salt[16];             /* of the sums */
-	struct audit_sum lists;       /* of the rows that transaction_lists should have for transactions */
+	struct audit_index_run *runs; /* of the index, as recomputed, the oldest first */
+	size_t run_count, run_room;
 	uint64_t block_rows, tx_rows; /* seen by the reader */
 	bool broken_off;              /* a block is missing: what comes behind cannot be judged */
 	pthread_mutex_t lock;         /* findings */
@@ -75,11 +83,38 @@ struct audit_run {
 void audit_report(struct audit_run *a, const struct audit_finding *f);
 /* An end was asked for: then *err says so. Asked now and then by whatever goes through a table or the state. */
 MUST_CHECK bool audit_interrupted(const struct audit_run *a, struct error *err);
-void audit_sum_add(const struct audit_run *a, struct audit_sum *s, struct str list, int64_t height, int64_t index);
 static inline struct audit_key audit_int(const char *column, int64_t v) { return (struct audit_key){.column = column, .is_int = true, .number = v}; }
 static inline struct audit_key audit_text(const char *column, struct str s) { return (struct audit_key){.column = column, .text = s}; }
 
 /* ledger_audit_tables.c: after the last block, every table against what it should be. False: the database failed. */
 MUST_CHECK bool audit_tables(struct audit_run *a, struct error *err);
+enum audit_table {
+	AUDIT_META,
+	AUDIT_BLOCKS,
+	AUDIT_TRANSACTIONS,
+	AUDIT_STATE,
+	AUDIT_STATE_LISTS,
+	AUDIT_OPEN_REQUESTS,
+	AUDIT_TRANSACTION_RUNS,
+	AUDIT_TRANSACTION_INDEX,
+	AUDIT_VALIDATOR_STEPS,
+	AUDIT_TABLES
+};
+/* Of one row, named by its key: a column's value (NULL: the row as a whole), or only what is wrong. */
+void audit_differs(struct audit_run *a, enum audit_table table, struct audit_key key, const char *column, struct str expected, struct str found,
+		   const char *problem);
+void audit_row(struct audit_run *a, enum audit_table table, struct audit_key x, struct audit_key y, const char *column, struct str expected,
+	       struct str found, const char *problem);
+/* `seen` rows were judged, each key once; are there others? */
+MUST_CHECK bool audit_count(struct audit_run *a, enum audit_table table, uint64_t seen, struct error *err);
+/* The entries without this mark that `wanted` says should have it, sorted by key; the caller frees. */
+enum { MARK_STATE = 1, MARK_LIST = 2, MARK_REQUEST = 4 };
+struct memory_entry **audit_unmarked(struct audit_run *a, unsigned char mark, bool (*wanted)(const struct memory_entry *e), size_t *count);
+
+/* ledger_audit_index.c: how transactions are found. A block, as it is replayed; and after the last one both tables. */
+void audit_index_block(struct audit_run *a, const struct audit_block *b);
+MUST_CHECK bool audit_index(struct audit_run *a, struct error *err);
+/* ledger_audit_requests.c */
+MUST_CHECK bool audit_requests(struct audit_run *a, struct error *err);
 
 #endif

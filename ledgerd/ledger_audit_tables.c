@@ -9,18 +9,40 @@
 #include "ledger_store.h"
 #include "state_list.h"
 
-enum { PAGE = 20000, MARK_STATE = 1, MARK_LIST = 2 };
+enum { PAGE = 20000 };
 
-/* ---- Rows and sums ---- */
+/* ---- The tables ---- */
+
+enum { OTHERS_MAX = 4 };
+struct audited {
+	const char *table;
+	const char *keys[AUDIT_KEY_MAX];
+	unsigned ints, blobs; /* bit n: keys[n] is an integer, is bytes; else text */
+	const char *texts[OTHERS_MAX], *numbers[OTHERS_MAX], *bytes[OTHERS_MAX]; /* the other columns */
+};
+static const struct audited tables[AUDIT_TABLES] = {
+	[AUDIT_META] = {.table = "meta", .keys = {"name"}, .texts = {"value"}},
+	[AUDIT_BLOCKS] = {.table = "blocks", .keys = {"height"}, .ints = 1, .texts = {"hash", "header", "signature", "changes"}},
+	[AUDIT_TRANSACTIONS] = {.table = "transactions", .keys = {"height", "idx"}, .ints = 3, .texts = {"id", "message", "signature"}},
+	[AUDIT_STATE] = {.table = "state", .keys = {"key"}, .texts = {"value"}},
+	[AUDIT_STATE_LISTS] = {.table = "state_lists", .keys = {"list", "key"}},
+	[AUDIT_OPEN_REQUESTS] = {.table = "open_requests", .keys = {"id"}, .texts = {"type"}, .numbers = {"height", "idx"}},
+	[AUDIT_TRANSACTION_RUNS] = {.table = "transaction_runs", .keys = {"first"}, .ints = 1, .numbers = {"last", "entries"}},
+	[AUDIT_TRANSACTION_INDEX] = {.table = "transaction_index", .keys = {"run", "start"}, .ints = 1, .blobs = 2, .bytes = {"entries"}},
+	[AUDIT_VALIDATOR_STEPS] = {.table = "validator_steps", .keys = {"height"}, .ints = 1, .texts = {"step"}},
+};
+
+/* ---- Rows ---- */
 
 static struct audit_finding at(const char *table, const char *problem)
 {
 	return (struct audit_finding){.check = chain_test_name(TEST_DATABASE), .height = -1, .index = -1, .table = table, .problem = problem};
 }
 
-static void differs(struct audit_run *a, const char *table, struct audit_key key, const char *column, struct str expected, struct str found, const char *problem)
+void audit_differs(struct audit_run *a, enum audit_table table, struct audit_key key, const char *column, struct str expected, struct str found,
+		   const char *problem)
 {
-	struct audit_finding f = at(table, problem);
+	struct audit_finding f = at(tables[table].table, problem);
 	f.row[f.row_columns++] = key;
 	f.column = column;
 	f.expected = expected;
@@ -28,48 +50,19 @@ static void differs(struct audit_run *a, const char *table, struct audit_key key
 	audit_report(a, &f);
 }
 
-static void list_row(struct audit_run *a, const char *table, struct audit_key x, struct audit_key y, const struct audit_key *z, const char *problem)
+void audit_row(struct audit_run *a, enum audit_table table, struct audit_key x, struct audit_key y, const char *column, struct str expected,
+	       struct str found, const char *problem)
 {
-	struct audit_finding f = at(table, problem);
+	struct audit_finding f = at(tables[table].table, problem);
 	f.row[f.row_columns++] = x;
 	f.row[f.row_columns++] = y;
-	if (z)
-		f.row[f.row_columns++] = *z;
+	f.column = column;
+	f.expected = expected;
+	f.found = found;
 	audit_report(a, &f);
 }
 
-void audit_sum_add(const struct audit_run *a, struct audit_sum *s, struct str list, int64_t height, int64_t index)
-{
-	struct hash h;
-	uint64_t low, high;
-	const struct str parts[] = {str_of((const char *)a->salt, sizeof a->salt), str_of((const char *)&height, sizeof height),
-				    str_of((const char *)&index, sizeof index), list};
-	sha256_parts(&h, parts, ARRAY_LEN(parts));
-	memcpy(&low, h.b, sizeof low);
-	memcpy(&high, h.b + 8, sizeof high);
-	s->low += low;
-	s->high += high + (s->low < low);
-	s->count++;
-}
-
 /* ---- Keys that are there twice, or are none: a table whose constraints were taken off ---- */
-
-enum { TEXTS_MAX = 4 };
-struct audited {
-	const char *table;
-	const char *keys[AUDIT_KEY_MAX];
-	unsigned ints; /* bit n: keys[n] is an integer */
-	const char *texts[TEXTS_MAX]; /* the other columns */
-};
-static const struct audited tables[] = {
-	{"meta", {"name"}, 0, {"value"}},
-	{"blocks", {"height"}, 1, {"hash", "header", "signature", "changes"}},
-	{"transactions", {"height", "idx"}, 3, {"id", "message", "signature"}},
-	{"state", {"key"}, 0, {"value"}},
-	{"state_lists", {"list", "key"}, 0, {NULL}},
-	{"transaction_lists", {"list", "height", "idx"}, 6, {NULL}},
-	{"validator_steps", {"height"}, 1, {"step"}},
-};
 
 static void put_keys(struct buf *sql, const struct audited *t, const char *behind, const char *between)
 {
@@ -84,20 +77,36 @@ static bool name_odd(struct audit_run *a, const struct audited *t, const char *s
 		return false;
 	while (db_next(rows)) {
 		struct audit_finding f = at(t->table, problem);
+		struct buf hex = {0};
 		for (size_t i = 0; i < AUDIT_KEY_MAX && t->keys[i]; i++) {
 			int column = (int)i;
+			struct str bytes = t->blobs & (1U << i) && db_column_type(rows, column) == DB_TYPE_BLOB ? db_blob(rows, column) : STR_NONE;
+			if (str_present(bytes))
+				buf_put_hex(&hex, bytes.p, bytes.n);
 			if (db_column_type(rows, column) == DB_TYPE_INT)
 				f.row[f.row_columns++] = audit_int(t->keys[i], db_int(rows, column));
+			else if (str_present(bytes))
+				f.row[f.row_columns++] = audit_text(t->keys[i], buf_str(&hex));
 			else
 				f.row[f.row_columns++] = audit_text(t->keys[i], db_is_null(rows, column) ? STR_NONE : db_text(rows, column));
 		}
 		audit_report(a, &f);
+		buf_free(&hex);
 		++*named;
 	}
 	return db_finish(rows, err) == DB_OK;
 }
 
-/* SQLite keeps what it is given: bytes that are no text look the same when they are read, and are not found by who asks for the text. */
+static void or_kinds(struct buf *sql, const char *const columns[OTHERS_MAX], const char *test)
+{
+	for (size_t i = 0; i < OTHERS_MAX && columns[i]; i++)
+		buf_printf(sql, " OR typeof(%s) %s", columns[i], test);
+}
+
+/*
+ * SQLite keeps what it is given: bytes that are no text look the same when they are read, and are not found by who asks for the text; and the
+ * other way round. (Numbers among the keys are looked at where rows are counted.)
+ */
 static bool check_kinds(struct audit_run *a, const struct audited *t, struct error *err)
 {
 	struct buf sql = {0};
@@ -106,20 +115,23 @@ static bool check_kinds(struct audit_run *a, const struct audited *t, struct err
 		return true;
 	buf_puts(&sql, "SELECT ");
 	put_keys(&sql, t, "", ", ");
-	buf_printf(&sql, " FROM %s WHERE typeof(", t->table);
-	put_keys(&sql, t, ") = 'blob'", " OR typeof(");
-	for (size_t i = 0; i < TEXTS_MAX && t->texts[i]; i++)
-		buf_printf(&sql, " OR typeof(%s) = 'blob'", t->texts[i]);
+	buf_printf(&sql, " FROM %s WHERE 0", t->table);
+	for (size_t i = 0; i < AUDIT_KEY_MAX && t->keys[i]; i++)
+		if (!(t->ints & (1U << i)))
+			buf_printf(&sql, t->blobs & (1U << i) ? " OR typeof(%s) = 'text'" : " OR typeof(%s) = 'blob'", t->keys[i]);
+	or_kinds(&sql, t->texts, "= 'blob'");
+	or_kinds(&sql, t->numbers, "<> 'integer'");
+	or_kinds(&sql, t->bytes, "<> 'blob'");
 	buf_puts(&sql, " ORDER BY ");
 	put_keys(&sql, t, "", ", ");
-	bool ok = name_odd(a, t, buf_z(&sql), "a column holds bytes where it should hold text", &named, err);
+	bool ok = name_odd(a, t, buf_z(&sql), "a column holds another kind of value than it should", &named, err);
 	buf_free(&sql);
 	return ok;
 }
 
-/* `seen` rows were judged, each key once; are there others? */
-static bool check_count(struct audit_run *a, const struct audited *t, uint64_t seen, struct error *err)
+bool audit_count(struct audit_run *a, enum audit_table table, uint64_t seen, struct error *err)
 {
+	const struct audited *t = &tables[table];
 	struct buf sql = {0};
 	struct db_rows *rows;
 	int64_t count = 0;
@@ -147,13 +159,15 @@ static bool check_count(struct audit_run *a, const struct audited *t, uint64_t s
 		put_keys(&sql, t, " IS NULL", " OR ");
 		/* Walks begin behind the empty text. */
 		for (size_t i = 0; i < AUDIT_KEY_MAX && t->keys[i]; i++)
-			if (!(t->ints & (1u << i)))
+			if (!(t->ints & (1U << i)))
 				buf_printf(&sql, " OR %s = ''", t->keys[i]);
 		/* Below what was walked over; on SQLite, which keeps what it is given, text instead of a number lies above it. */
 		for (size_t i = 0; i < AUDIT_KEY_MAX && t->keys[i]; i++)
-			if (t->ints & (1u << i))
+			if (t->ints & (1U << i))
 				buf_printf(&sql, db_kind_of(a->c) == DB_SQLITE ? " OR %s < 0 OR typeof(%s) <> 'integer'" : " OR %s < 0", t->keys[i],
 					   t->keys[i]);
+			else if (t->blobs & (1U << i) && db_kind_of(a->c) == DB_SQLITE)
+				buf_printf(&sql, " OR typeof(%s) <> 'blob' OR length(%s) = 0", t->keys[i], t->keys[i]);
 		buf_puts(&sql, " ORDER BY ");
 		put_keys(&sql, t, "", ", ");
 		ok = ok && name_odd(a, t, buf_z(&sql), "the row should not be there: its key is none", &named, err);
@@ -180,20 +194,20 @@ static bool check_meta(struct audit_run *a, struct error *err)
 		struct str name = db_text(rows, 0), value = db_text(rows, 1);
 		if (!str_is(name, "genesis")) {
 			if (str_present(name))
-				differs(a, "meta", audit_text("name", name), NULL, STR_NONE, value, "the row should not be there");
+				audit_differs(a, AUDIT_META, audit_text("name", name), NULL, STR_NONE, value, "the row should not be there");
 			seen += str_present(name);
 			continue;
 		}
 		seen += !genesis;
 		genesis = true;
 		if (!str_equal(value, a->chain.genesis.text))
-			differs(a, "meta", audit_text("name", name), "value", a->chain.genesis.text, value, "the genesis is another");
+			audit_differs(a, AUDIT_META, audit_text("name", name), "value", a->chain.genesis.text, value, "the genesis is another");
 	}
 	if (db_finish(rows, err) != DB_OK)
 		return false;
 	if (!genesis)
-		differs(a, "meta", audit_text("name", STR_LIT("genesis")), NULL, a->chain.genesis.text, STR_NONE, "the row is missing");
-	return check_count(a, &tables[0], seen, err);
+		audit_differs(a, AUDIT_META, audit_text("name", STR_LIT("genesis")), NULL, a->chain.genesis.text, STR_NONE, "the row is missing");
+	return audit_count(a, AUDIT_META, seen, err);
 }
 
 /* ---- state ---- */
@@ -220,12 +234,12 @@ static bool check_entry(void *ctx, struct str key, struct str value)
 	w->seen++;
 	e = chain_memory_find(&w->a->memory, key);
 	if (!e) {
-		differs(w->a, "state", audit_text("key", key), NULL, STR_NONE, value, "the row should not be there");
+		audit_differs(w->a, AUDIT_STATE, audit_text("key", key), NULL, STR_NONE, value, "the row should not be there");
 		return true;
 	}
 	e->marks |= MARK_STATE;
 	if (!str_equal(e->value, value))
-		differs(w->a, "state", audit_text("key", key), "value", e->value, value, "the value is not what the blocks give");
+		audit_differs(w->a, AUDIT_STATE, audit_text("key", key), "value", e->value, value, "the value is not what the blocks give");
 	return true;
 }
 
@@ -234,8 +248,7 @@ static int by_key(const void *x, const void *y)
 	return str_compare((*(struct memory_entry *const *)x)->key, (*(struct memory_entry *const *)y)->key);
 }
 
-/* The entries without this mark that `wanted` says should have it, sorted by key; the caller frees. */
-static struct memory_entry **unmarked(struct audit_run *a, unsigned char mark, bool (*wanted)(const struct memory_entry *e), size_t *count)
+struct memory_entry **audit_unmarked(struct audit_run *a, unsigned char mark, bool (*wanted)(const struct memory_entry *e), size_t *count)
 {
 	struct memory_entry *e, **list = NULL;
 	size_t walk = 0, n = 0, room = 0;
@@ -268,11 +281,11 @@ static bool check_state(struct audit_run *a, struct error *err)
 	buf_free(&w.last);
 	if (st != DB_OK || audit_interrupted(a, err))
 		return false;
-	struct memory_entry **list = unmarked(a, MARK_STATE, every, &missing);
+	struct memory_entry **list = audit_unmarked(a, MARK_STATE, every, &missing);
 	for (size_t i = 0; i < missing; i++)
-		differs(a, "state", audit_text("key", list[i]->key), NULL, list[i]->value, STR_NONE, "the row is missing");
+		audit_differs(a, AUDIT_STATE, audit_text("key", list[i]->key), NULL, list[i]->value, STR_NONE, "the row is missing");
 	free(list);
-	return check_count(a, &tables[3], w.seen, err);
+	return audit_count(a, AUDIT_STATE, w.seen, err);
 }
 
 /* ---- state_lists ---- */
@@ -292,7 +305,7 @@ static void check_list_row(struct audit_run *a, struct str list, struct str key)
 	if (e && state_list_of(key, text, &expected) && str_equal(expected, list))
 		e->marks |= MARK_LIST;
 	else
-		list_row(a, "state_lists", audit_text("list", list), audit_text("key", key), NULL, "the row should not be there");
+		audit_row(a, AUDIT_STATE_LISTS, audit_text("list", list), audit_text("key", key), NULL, STR_NONE, STR_NONE, "the row should not be there");
 }
 
 static bool check_state_lists(struct audit_run *a, struct error *err)
@@ -329,185 +342,15 @@ static bool check_state_lists(struct audit_run *a, struct error *err)
 	buf_free(&key);
 	if (!ok)
 		return false;
-	struct memory_entry **entries = unmarked(a, MARK_LIST, listed, &missing);
+	struct memory_entry **entries = audit_unmarked(a, MARK_LIST, listed, &missing);
 	for (size_t i = 0; i < missing; i++) {
 		char text[STATE_LIST_MAX];
 		struct str expected;
 		if (state_list_of(entries[i]->key, text, &expected))
-			list_row(a, "state_lists", audit_text("list", expected), audit_text("key", entries[i]->key), NULL, "the row is missing");
+			audit_row(a, AUDIT_STATE_LISTS, audit_text("list", expected), audit_text("key", entries[i]->key), NULL, STR_NONE, STR_NONE, "the row is missing");
 	}
 	free(entries);
-	return check_count(a, &tables[4], seen, err);
-}
-
-/* ---- transaction_lists: sums first, names only when they differ ---- */
-
-/* Where the transaction of a request stands; false: nowhere. */
-static bool place_of(struct audit_run *a, struct str tx_id, int64_t *height, int64_t *index, bool *found, struct error *err)
-{
-	struct hash id;
-	*found = false;
-	return !hash_from_text(tx_id, &id) || store_find_tx(a->c, &id, height, index, found, err) == DB_OK;
-}
-
-static bool sum_pending(struct audit_run *a, struct error *err)
-{
-	struct memory_entry *e;
-	size_t walk = 0;
-	while ((e = chain_memory_next(&a->memory, &walk))) {
-		char text[STATE_LIST_MAX];
-		struct str list;
-		int64_t height, index;
-		bool found;
-		if (!request_list_of(e->key, e->value, text, &list))
-			continue;
-		if (audit_interrupted(a, err) || !place_of(a, request_tx_id(e->key), &height, &index, &found, err))
-			return false;
-		if (found)
-			audit_sum_add(a, &a->lists, list, height, index);
-	}
-	return true;
-}
-
-/* The lists that a transaction's row should be in, in the arena. */
-static bool lists_of_row(struct audit_run *a, int64_t height, int64_t index, struct arena *arena, struct str lists[TX_LISTS_MAX + 1], size_t *n, struct error *err)
-{
-	DB_SQL(sql, "SELECT message FROM transactions WHERE height = $1 AND idx = $2");
-	struct db_rows *rows;
-	struct error why;
-	struct tx t;
-	*n = 0;
-	if (db_query(a->c, &sql, DB_ARGS(DB_INT(height), DB_INT(index)), &rows, err) != DB_OK)
-		return false;
-	struct str message = db_next(rows) ? arena_copy(arena, db_text(rows, 0)) : STR_NONE;
-	if (db_finish(rows, err) != DB_OK)
-		return false;
-	if (!str_present(message) || !tx_parse(message, a->chain.rules.params.max_transaction_bytes, arena, &t, &why))
-		return true;
-	*n = tx_lists_of(&t, arena, lists);
-	char id[HASH_TEXT_LEN + 1], text[STATE_LIST_MAX];
-	struct str list;
-	hash_to_text(&t.id, id);
-	struct str key = arena_printf(arena, "request:%s", id);
-	const struct memory_entry *e = chain_memory_find(&a->memory, key);
-	if (e && request_list_of(e->key, e->value, text, &list))
-		lists[(*n)++] = arena_copy(arena, list);
-	return true;
-}
-
-struct list_walk {
-	struct buf list;
-	int64_t height, index;
-	bool any;
-	uint64_t seen;
-	struct audit_sum sum;
-};
-
-/* Each row once, in order; `name` says which should not be there. */
-static bool walk_tx_lists(struct audit_run *a, struct list_walk *w, bool name, struct error *err)
-{
-	DB_SQL(sql, "SELECT list, height, idx FROM transaction_lists WHERE (list, height, idx) >= ($1, $2, $3) ORDER BY list, height, idx LIMIT $4");
-	size_t n = PAGE;
-	bool ok = true;
-	while (ok && n == PAGE) {
-		struct db_rows *rows;
-		struct arena arena;
-		arena_init(&arena);
-		struct str from = arena_copy(&arena, buf_str(&w->list));
-		bool asked = !audit_interrupted(a, err) &&
-			     db_query(a->c, &sql, DB_ARGS(DB_TEXT(from), DB_INT(w->height), DB_INT(w->index), DB_INT(PAGE)), &rows, err) == DB_OK;
-		ok = asked;
-		for (n = 0; ok && db_next(rows); n++) {
-			struct str list = db_text(rows, 0), lists[TX_LISTS_MAX + 1];
-			int64_t height = db_int(rows, 1), index = db_int(rows, 2);
-			size_t count = 0;
-			if (!str_present(list) || db_column_type(rows, 1) != DB_TYPE_INT || db_column_type(rows, 2) != DB_TYPE_INT ||
-			    (w->any && str_equal(list, buf_str(&w->list)) && height == w->height && index == w->index))
-				continue;
-			w->any = true;
-			w->seen++;
-			buf_clear(&w->list);
-			buf_put_str(&w->list, list);
-			w->height = height;
-			w->index = index;
-			audit_sum_add(a, &w->sum, list, height, index);
-			if (!name)
-				continue;
-			bool fits = false;
-			ok = lists_of_row(a, height, index, &arena, lists, &count, err);
-			for (size_t i = 0; i < count; i++)
-				fits = fits || str_equal(lists[i], list);
-			const struct audit_key z = audit_int("idx", index);
-			if (ok && !fits)
-				list_row(a, "transaction_lists", audit_text("list", list), audit_int("height", height), &z, "the row should not be there");
-		}
-		struct error finish;
-		if (asked && db_finish(rows, ok ? err : &finish) != DB_OK)
-			ok = false;
-		arena_free(&arena);
-	}
-	return ok;
-}
-
-static bool is_listed(struct audit_run *a, struct str list, int64_t height, int64_t index, bool *found, struct error *err)
-{
-	DB_SQL(sql, "SELECT 1 FROM transaction_lists WHERE list = $1 AND height = $2 AND idx = $3");
-	struct db_rows *rows;
-	if (db_query(a->c, &sql, DB_ARGS(DB_TEXT(list), DB_INT(height), DB_INT(index)), &rows, err) != DB_OK)
-		return false;
-	*found = db_next(rows);
-	return db_finish(rows, err) == DB_OK;
-}
-
-/* Goes through all transactions and names the rows that are missing. */
-static bool name_missing_lists(struct audit_run *a, struct error *err)
-{
-	DB_SQL(sql, "SELECT height, idx FROM transactions WHERE (height, idx) > ($1, $2) ORDER BY height, idx LIMIT 1000");
-	int64_t height = -1, index = -1;
-	size_t n = 1;
-	bool ok = true;
-	while (ok && n > 0) {
-		int64_t places[1000][2];
-		struct db_rows *rows;
-		ok = !audit_interrupted(a, err) && db_query(a->c, &sql, DB_ARGS(DB_INT(height), DB_INT(index)), &rows, err) == DB_OK;
-		for (n = 0; ok && db_next(rows); n++) {
-			places[n][0] = height = db_int(rows, 0);
-			places[n][1] = index = db_int(rows, 1);
-		}
-		ok = ok && db_finish(rows, err) == DB_OK;
-		for (size_t i = 0; ok && i < n; i++) {
-			struct arena arena;
-			struct str lists[TX_LISTS_MAX + 1];
-			size_t count;
-			arena_init(&arena);
-			ok = lists_of_row(a, places[i][0], places[i][1], &arena, lists, &count, err);
-			for (size_t j = 0; ok && j < count; j++) {
-				bool found;
-				const struct audit_key z = audit_int("idx", places[i][1]);
-				ok = is_listed(a, lists[j], places[i][0], places[i][1], &found, err);
-				if (ok && !found)
-					list_row(a, "transaction_lists", audit_text("list", lists[j]), audit_int("height", places[i][0]), &z,
-						 "the row is missing");
-			}
-			arena_free(&arena);
-		}
-	}
-	return ok;
-}
-
-static bool check_tx_lists(struct audit_run *a, struct error *err)
-{
-	struct list_walk w = {.any = false};
-	bool ok = sum_pending(a, err) && walk_tx_lists(a, &w, false, err);
-	bool same = w.sum.low == a->lists.low && w.sum.high == a->lists.high && w.sum.count == a->lists.count;
-	uint64_t seen = w.seen;
-	buf_free(&w.list);
-	if (ok && !same) {
-		struct list_walk again = {.any = false};
-		ok = walk_tx_lists(a, &again, true, err) && name_missing_lists(a, err);
-		buf_free(&again.list);
-	}
-	return ok && check_count(a, &tables[5], seen, err);
+	return audit_count(a, AUDIT_STATE_LISTS, seen, err);
 }
 
 /* ---- validator_steps ---- */
@@ -528,20 +371,20 @@ static bool check_steps(struct audit_run *a, struct error *err)
 		last = height;
 		seen++;
 		for (; next < a->step_count && a->steps[next].height < height; next++)
-			differs(a, "validator_steps", audit_int("height", a->steps[next].height), NULL, a->steps[next].text, STR_NONE, "the row is missing");
+			audit_differs(a, AUDIT_VALIDATOR_STEPS, audit_int("height", a->steps[next].height), NULL, a->steps[next].text, STR_NONE, "the row is missing");
 		if (next == a->step_count || a->steps[next].height != height) {
-			differs(a, "validator_steps", audit_int("height", height), NULL, STR_NONE, db_text(rows, 1), "the row should not be there");
+			audit_differs(a, AUDIT_VALIDATOR_STEPS, audit_int("height", height), NULL, STR_NONE, db_text(rows, 1), "the row should not be there");
 			continue;
 		}
 		if (!str_equal(a->steps[next].text, db_text(rows, 1)))
-			differs(a, "validator_steps", audit_int("height", height), "step", a->steps[next].text, db_text(rows, 1), "the step is another");
+			audit_differs(a, AUDIT_VALIDATOR_STEPS, audit_int("height", height), "step", a->steps[next].text, db_text(rows, 1), "the step is another");
 		next++;
 	}
 	if (db_finish(rows, err) != DB_OK)
 		return false;
 	for (; next < a->step_count; next++)
-		differs(a, "validator_steps", audit_int("height", a->steps[next].height), NULL, a->steps[next].text, STR_NONE, "the row is missing");
-	return check_count(a, &tables[6], seen, err);
+		audit_differs(a, AUDIT_VALIDATOR_STEPS, audit_int("height", a->steps[next].height), NULL, a->steps[next].text, STR_NONE, "the row is missing");
+	return audit_count(a, AUDIT_VALIDATOR_STEPS, seen, err);
 }
 
 /* ---- Tables that nobody knows ---- */
@@ -570,10 +413,10 @@ static bool check_catalogue(struct audit_run *a, struct error *err)
 
 bool audit_tables(struct audit_run *a, struct error *err)
 {
-	if (audit_interrupted(a, err) || !check_catalogue(a, err) || !check_meta(a, err) || !check_count(a, &tables[1], a->block_rows, err) ||
-	    !check_count(a, &tables[2], a->tx_rows, err))
+	if (audit_interrupted(a, err) || !check_catalogue(a, err) || !check_meta(a, err) || !audit_count(a, AUDIT_BLOCKS, a->block_rows, err) ||
+	    !audit_count(a, AUDIT_TRANSACTIONS, a->tx_rows, err))
 		return false;
 	/* Without all blocks nobody knows what the state should be. */
 	return a->broken_off ||
-	       (check_state(a, err) && check_state_lists(a, err) && check_tx_lists(a, err) && check_steps(a, err));
+	       (check_state(a, err) && check_state_lists(a, err) && audit_requests(a, err) && audit_index(a, err) && check_steps(a, err));
 }

@@ -11,6 +11,7 @@
 #include "mempool_db.h"
 #include "mempool_redis.h"
 #include "producer.h"
+#include "tx_index.h"
 
 enum {
 	QUEUE_MAX = 20000,   /* writes waiting: at a few hundred bytes each, memory stays small */
@@ -172,7 +173,7 @@ bool ledger_open_database(struct ledger *l, const struct genesis *given, struct 
 		given = &from_file;
 	}
 	l->pool = open_pool(l, 8, err);
-	return l->pool && open_genesis(l, given, err);
+	return l->pool && open_genesis(l, given, err) && tx_index_fill(l->pool, l->genesis.params->max_transaction_bytes, err);
 }
 
 /* ---- Keys and the mempool ---- */

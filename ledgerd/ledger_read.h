@@ -59,8 +59,8 @@ MUST_CHECK enum db_status read_txs(struct db_conn *c, const struct tx_query *q, 
 				   struct error *err);
 /* One, in a block or refused; what waits is the core's to say. */
 MUST_CHECK enum db_status read_tx(struct db_conn *c, struct str id, struct arena *arena, struct ledger_tx *out, bool *found, struct error *err);
-/* Requests that wait, oldest first: struct ledger_request. `list`: pending:deposit or pending:withdraw. */
-MUST_CHECK enum db_status read_requests(struct db_conn *c, struct str list, struct tx_place after, size_t limit, struct arena *arena,
+/* Requests that wait, oldest first: struct ledger_request. `type`: deposit or withdraw. */
+MUST_CHECK enum db_status read_requests(struct db_conn *c, struct str type, struct tx_place after, size_t limit, struct arena *arena,
 					struct json_list *out, struct str *next, struct error *err);
 
 /* ---- Blocks ---- */

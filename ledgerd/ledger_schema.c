@@ -11,7 +11,9 @@
  * transactions        likewise; one row a transaction, in the order of their blocks
  * state               the entries after the last block: what the protocol calls the state, key by key
  * state_lists         entries found otherwise than by key: see state_list.h. Follows from `state`
- * transaction_lists   transactions of an account or type, and requests that wait: see state_list.h. Follows from `transactions` and `state`
+ * open_requests       deposits and withdrawals that wait, in the order of the chain: see state_list.h. Follows from `state` and `transactions`
+ * transaction_runs,
+ * transaction_index   transactions by id, account and type: see tx_index.h. Follow from `transactions`
  * validator_steps     for proofs: blocks that changed the set of validators, and what shows it (ledger_proof.h). Follows from the blocks
  * local_pending       accepted, and not in a block yet
  * local_refused       accepted, and refused when their turn came; kept for a while. event_id: ledger_feed.h
@@ -86,6 +88,40 @@ const struct db_migration ledger_migrations[] = {
 		/* Has all that is asked about a user's open grants. */
 		.name = "0002 open grants",
 		.sql = "CREATE INDEX local_grants_open ON local_grants (user_id, granted_at, hash, size);",
+	},
+	{
+		/*
+		 * Transactions are found by runs that are merged, instead of a row, or an entry of an index, for each key at its own random place. What the runs
+		 * should have is filled in when the database is opened (tx_index_fill).
+		 */
+		.name = "0003 transactions by runs",
+		.sql = "CREATE TABLE open_requests ("
+		       " id TEXT PRIMARY KEY,"
+		       " type TEXT NOT NULL,"
+		       " height BIGINT NOT NULL,"
+		       " idx BIGINT NOT NULL);"
+		       "CREATE INDEX open_requests_in_order ON open_requests (type, height, idx);"
+		       "INSERT INTO open_requests (id, type, height, idx) SELECT t.id, substr(l.list, 9), l.height, l.idx "
+		       "FROM transaction_lists l JOIN transactions t ON t.height = l.height AND t.idx = l.idx WHERE l.list LIKE 'pending:%';"
+		       "DROP TABLE transaction_lists;"
+		       "CREATE TABLE transaction_index ("
+		       " run BIGINT NOT NULL,"
+		       " start BYTEA NOT NULL,"
+		       " entries BYTEA NOT NULL,"
+		       " PRIMARY KEY (run, start));",
+		.sqlite = "CREATE TABLE transactions_by_place ("
+			  " height BIGINT NOT NULL,"
+			  " idx BIGINT NOT NULL,"
+			  " id TEXT NOT NULL,"
+			  " message TEXT NOT NULL,"
+			  " signature TEXT NOT NULL,"
+			  " PRIMARY KEY (height, idx)) WITHOUT ROWID;"
+			  "INSERT INTO transactions_by_place SELECT height, idx, id, message, signature FROM transactions;"
+			  "DROP TABLE transactions;"
+			  "ALTER TABLE transactions_by_place RENAME TO transactions;"
+			  "CREATE TABLE transaction_runs (first BIGINT PRIMARY KEY, last BIGINT NOT NULL, entries BIGINT NOT NULL) WITHOUT ROWID;",
+		.postgres = "ALTER TABLE transactions DROP CONSTRAINT transactions_id_key;"
+			    "CREATE TABLE transaction_runs (first BIGINT PRIMARY KEY, last BIGINT NOT NULL, entries BIGINT NOT NULL);",
 	},
 };
 const size_t ledger_migration_count = ARRAY_LEN(ledger_migrations);

@@ -32,7 +32,7 @@ enum db_status store_batches_run(struct db_conn *c, const struct store_batches *
 		if (st != DB_OK)
 			return st;
 	}
-	return DB_OK;
+	return tx_index_add(c, &b->index, err);
 }
 
 /* ---- A block ---- */
@@ -41,10 +41,8 @@ DB_SQL(SQL_PUT_META, "INSERT INTO meta (name, value) VALUES ($1, $2)");
 DB_SQL(SQL_PUT_BLOCK, "INSERT INTO blocks (height, hash, header, signature, changes) VALUES ($1, $2, $3, $4, $5)");
 DB_SQL_ARRAYS(SQL_PUT_TX, "INSERT INTO transactions (height, idx, id, message, signature) VALUES ($1, $2, $3, $4, $5)",
 	      "INSERT INTO transactions (height, idx, id, message, signature) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[])");
-DB_SQL_ARRAYS(SQL_PUT_TX_LIST, "INSERT INTO transaction_lists (list, height, idx) VALUES ($1, $2, $3)",
-	      "INSERT INTO transaction_lists (list, height, idx) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])");
-DB_SQL(SQL_OPEN_REQUEST, "INSERT INTO transaction_lists (list, height, idx) SELECT $1, height, idx FROM transactions WHERE id = $2");
-DB_SQL(SQL_CLOSE_REQUEST, "DELETE FROM transaction_lists WHERE list = $1 AND (height, idx) = (SELECT t.height, t.idx FROM transactions t WHERE t.id = $2)");
+DB_SQL(SQL_OPEN_REQUEST, "INSERT INTO open_requests (id, type, height, idx) VALUES ($1, $2, $3, $4)");
+DB_SQL(SQL_CLOSE_REQUEST, "DELETE FROM open_requests WHERE id = $1");
 DB_SQL_ARRAYS(SQL_PUT_STATE, "INSERT INTO state (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
 	      "INSERT INTO state (key, value) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT (key) DO UPDATE SET value = excluded.value");
 DB_SQL_ARRAYS(SQL_DROP_STATE, "DELETE FROM state WHERE key = $1",
@@ -89,26 +87,19 @@ static void put_block_row(struct store_batches *b, const struct chain_work *w)
 
 static void put_transactions(struct store_batches *b, const struct chain_work *w)
 {
-	size_t n = w->block.tx_count, listed = 0;
+	size_t n = w->block.tx_count, count = 0;
 	struct db_value *v = store_batch_add(b, &SQL_PUT_TX, n, 5);
-	struct str(*lists)[TX_LISTS_MAX] = arena_zalloc(b->arena, n, sizeof *lists);
-	size_t *counts = arena_zalloc(b->arena, n, sizeof *counts);
+	struct tx_index_entry *entries = arena_zalloc(b->arena, n * TX_INDEX_EACH, sizeof *entries);
 	for (size_t i = 0; i < n; i++, v += 5) {
 		v[0] = DB_INT(w->header.height);
 		v[1] = DB_INT((int64_t)i);
 		v[2] = DB_TEXT(hash_text(b->arena, &w->txs[i].id));
 		v[3] = DB_TEXT(w->block.txs[i].message);
 		v[4] = DB_TEXT(signature_text(b->arena, &w->block.txs[i].signature));
-		counts[i] = tx_lists_of(&w->txs[i], b->arena, lists[i]);
-		listed += counts[i];
+		count += tx_index_entries_of(&w->txs[i], w->header.height, (int64_t)i, entries + count);
 	}
-	v = store_batch_add(b, &SQL_PUT_TX_LIST, listed, 3);
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = 0; j < counts[i]; j++, v += 3) {
-			v[0] = DB_TEXT(lists[i][j]);
-			v[1] = DB_INT(w->header.height);
-			v[2] = DB_INT((int64_t)i);
-		}
+	tx_index_sort(entries, count);
+	b->index = (struct tx_index_block){w->header.height, entries, count};
 }
 
 static void put_state(struct store_batches *b, const struct chain_changes *c)
@@ -155,38 +146,47 @@ static void put_state_lists(struct store_batches *b, const struct chain_changes 
 	}
 }
 
-static struct str request_list(struct arena *arena, struct str key, struct str value)
+/* Where in the block the transaction of this id stands. */
+static int64_t place_in_block(const struct store_batches *b, const struct chain_work *w, struct str id)
 {
-	char text[STATE_LIST_MAX];
-	struct str list;
-	return str_present(value) && request_list_of(key, value, text, &list) ? arena_copy(arena, list) : STR_NONE;
+	struct hash hash;
+	bool fits = hash_from_text(id, &hash);
+	invariant(fits);
+	for (size_t at = tx_index_seek(b->index.entries, b->index.count, tx_index_key_of_id(&hash)); at < b->index.count; at++) {
+		int64_t idx = tx_index_idx(b->index.entries[at].place);
+		if (hash_equal(&w->txs[idx].id, &hash))
+			return idx;
+	}
+	invariant(!"a request that opens is one of the block's transactions");
+	return 0;
 }
 
-/* Requests that were opened, or decided. Their transactions' rows are there. */
-static void put_requests(struct store_batches *b, const struct chain_changes *c)
+/* Requests that were opened, or decided. */
+static void put_requests(struct store_batches *b, const struct chain_work *w)
 {
-	struct str *before = arena_zalloc(b->arena, c->count, sizeof *before), *now = arena_zalloc(b->arena, c->count, sizeof *now);
+	const struct chain_changes *c = &w->changes;
+	struct str type;
 	size_t opened = 0, closed = 0;
 	for (size_t i = 0; i < c->count; i++) {
 		const struct chain_entry *e = c->entries[i];
-		before[i] = request_list(b->arena, e->key, e->before);
-		now[i] = request_list(b->arena, e->key, e->now);
-		opened += str_present(now[i]);
-		closed += str_present(before[i]);
+		bool was = open_request_type(e->key, e->before, &type), is = open_request_type(e->key, e->now, &type);
+		opened += is && !was;
+		closed += was && !is;
 	}
-	struct db_value *close = store_batch_add(b, &SQL_CLOSE_REQUEST, closed, 2), *open = store_batch_add(b, &SQL_OPEN_REQUEST, opened, 2);
+	struct db_value *close = store_batch_add(b, &SQL_CLOSE_REQUEST, closed, 1), *open = store_batch_add(b, &SQL_OPEN_REQUEST, opened, 4);
 	for (size_t i = 0; i < c->count; i++) {
-		struct str id = request_tx_id(c->entries[i]->key);
-		if (str_present(before[i])) {
-			close[0] = DB_TEXT(before[i]);
-			close[1] = DB_TEXT(id);
-			close += 2;
-		}
-		if (str_present(now[i])) {
-			open[0] = DB_TEXT(now[i]);
-			open[1] = DB_TEXT(id);
-			open += 2;
-		}
+		const struct chain_entry *e = c->entries[i];
+		struct str id = request_tx_id(e->key);
+		bool was = open_request_type(e->key, e->before, &type), is = open_request_type(e->key, e->now, &type);
+		if (was && !is)
+			*close++ = DB_TEXT(id);
+		if (!is || was)
+			continue;
+		open[0] = DB_TEXT(id);
+		open[1] = DB_TEXT(type);
+		open[2] = DB_INT(w->header.height);
+		open[3] = DB_INT(place_in_block(b, w, id));
+		open += 4;
 	}
 }
 
@@ -196,7 +196,7 @@ void store_block(struct store_batches *b, const struct chain_work *w)
 	put_transactions(b, w);
 	put_state(b, &w->changes);
 	put_state_lists(b, &w->changes);
-	put_requests(b, &w->changes);
+	put_requests(b, w);
 }
 
 /* ---- The tree's subtrees: 64 rows of 64, each a kind and a hash ---- */

@@ -7,6 +7,7 @@
 
 #include "chain.h"
 #include "db/db.h"
+#include "tx_index.h"
 
 /* ---- Writing ---- */
 
@@ -20,6 +21,7 @@ struct store_batch {
 struct store_batches {
 	struct arena *arena;
 	struct store_batch *first, **last;
+	struct tx_index_block index; /* what the block adds to the index of transactions; count 0: nothing */
 };
 void store_batches_init(struct store_batches *b, struct arena *arena);
 /* Adds an empty batch of `count` argument lists of `width` values each, for the caller to fill: values[i * width + column]. */

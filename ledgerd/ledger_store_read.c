@@ -14,7 +14,7 @@ DB_SQL(SQL_STATES, "SELECT key, value FROM state WHERE key IN ($1, $2, $3, $4, $
 DB_SQL(SQL_VALIDATORS, "SELECT value FROM state WHERE key >= 'validator:' AND key < 'validator;' ORDER BY key");
 DB_SQL(SQL_TREE, "SELECT part, prefixes FROM local_tree ORDER BY part");
 DB_SQL(SQL_STATE_PAGE, "SELECT key, value FROM state WHERE key > $1 ORDER BY key LIMIT $2");
-DB_SQL(SQL_FIND_TX, "SELECT height, idx FROM transactions WHERE id = $1");
+DB_SQL(SQL_IS_TX, "SELECT 1 FROM transactions WHERE height = $1 AND idx = $2 AND id = $3");
 DB_SQL(SQL_IS_REFUSED, "SELECT 1 FROM local_refused WHERE id = $1");
 
 enum db_status store_read_genesis(struct db_conn *c, struct arena *arena, struct str *text, struct error *err)
@@ -227,21 +227,34 @@ enum db_status store_walk_state(struct db_conn *c, store_entry_fn *entry, void *
 	return st;
 }
 
-enum db_status store_find_tx(struct db_conn *c, const struct hash *id, int64_t *height, int64_t *index, bool *found, struct error *err)
+static enum db_status is_tx(struct db_conn *c, uint64_t place, const char *id, bool *is, struct error *err)
 {
 	struct db_rows *rows;
-	char text[HASH_TEXT_LEN + 1];
-	hash_to_text(id, text);
-	*found = false;
-	enum db_status st = db_query(c, &SQL_FIND_TX, DB_ARGS(DB_TEXT(str_of(text, HASH_TEXT_LEN))), &rows, err);
+	enum db_status st = db_query(c, &SQL_IS_TX, DB_ARGS(DB_INT(tx_index_height(place)), DB_INT(tx_index_idx(place)), DB_TEXT(str_of(id, HASH_TEXT_LEN))), &rows, err);
 	if (st != DB_OK)
 		return st;
-	if (db_next(rows)) {
-		*found = true;
-		*height = db_int(rows, 0);
-		*index = db_int(rows, 1);
-	}
+	*is = db_next(rows);
 	return db_finish(rows, err);
+}
+
+enum db_status store_find_tx(struct db_conn *c, const struct hash *id, int64_t *height, int64_t *index, bool *found, struct error *err)
+{
+	char text[HASH_TEXT_LEN + 1];
+	struct tx_index_walk w = {.key = tx_index_key_of_id(id), .at = UINT64_MAX};
+	enum db_status st = DB_OK;
+	hash_to_text(id, text);
+	*found = false;
+	while (st == DB_OK && !*found) {
+		uint64_t place;
+		size_t n;
+		st = tx_index_next(c, &w, &place, 1, &n, err);
+		if (st != DB_OK || n == 0)
+			break;
+		st = is_tx(c, place, text, found, err);
+		*height = tx_index_height(place);
+		*index = tx_index_idx(place);
+	}
+	return st;
 }
 
 enum db_status store_is_refused(struct db_conn *c, const struct hash *id, bool *refused, struct error *err)

@@ -23,11 +23,11 @@ static bool list(char out[STATE_LIST_MAX], const char *kind, struct str what, st
 	return true;
 }
 
-bool request_list_of(struct str key, struct str value, char out[STATE_LIST_MAX], struct str *name)
+bool open_request_type(struct str key, struct str value, struct str *type)
 {
-	struct str status, type;
-	return str_starts(key, "request:") && canonical_find(value, "status", &status) && str_is(status, "\"pending\"") &&
-	       canonical_find(value, "type", &type) && canonical_read_plain(type, &type) && type.n < 32 && list(out, "pending", type, name);
+	struct str status;
+	return str_present(value) && str_starts(key, "request:") && canonical_find(value, "status", &status) && str_is(status, "\"pending\"") &&
+	       canonical_find(value, "type", type) && canonical_read_plain(*type, type);
 }
 
 struct str request_tx_id(struct str key)
@@ -48,15 +48,34 @@ bool state_list_of(struct str key, char out[STATE_LIST_MAX], struct str *name)
 	return false;
 }
 
-size_t tx_lists_of(const struct tx *t, struct arena *arena, struct str lists[TX_LISTS_MAX])
+static void name_list(const char *kind, struct str what, struct tx_list_name *out)
+{
+	size_t n = strlen(kind);
+	invariant(n + what.n <= sizeof out->text);
+	memcpy(out->text, kind, n);
+	memcpy(out->text + n, what.p, what.n);
+	out->n = n + what.n;
+}
+
+void tx_list_account(struct str user, struct tx_list_name *out)
+{
+	name_list("account:", user, out);
+}
+
+void tx_list_type(struct str type, struct tx_list_name *out)
+{
+	name_list("type:", type, out);
+}
+
+size_t tx_lists_of(const struct tx *t, struct tx_list_name out[TX_LISTS_MAX])
 {
 	struct str from = tx_from(t), to = tx_text(t, TXF_TO), by = tx_text(t, TXF_APPROVAL_BY);
 	size_t n = 0;
-	lists[n++] = arena_printf(arena, "account:%.*s", STR_ARG(from));
+	tx_list_account(from, &out[n++]);
 	if (str_present(to) && !str_equal(to, from))
-		lists[n++] = arena_printf(arena, "account:%.*s", STR_ARG(to));
-	if (str_present(by) && !str_equal(by, from))
-		lists[n++] = arena_printf(arena, "account:%.*s", STR_ARG(by));
-	lists[n++] = arena_printf(arena, "type:%s", tx_type_row(t->type)->name);
+		tx_list_account(to, &out[n++]);
+	if (str_present(by) && !str_equal(by, from) && !str_equal(by, to))
+		tx_list_account(by, &out[n++]);
+	tx_list_type(str_from(tx_type_row(t->type)->name), &out[n++]);
 	return n;
 }

@@ -4,10 +4,9 @@
  *
  *	state_lists		owner:<user id>				what a user has published (key: content:<hash>:<user id>)
  *				staked:<user id>			a user's stakes (key: stake:<validator>:<user id>:<code>)
- *	transaction_lists	account:<user id>			transactions from, to or about a user
- *				type:<type>
- *				pending:deposit, pending:withdraw	those whose request:<id> is pending: the only rows that go again. They are
- *									here for their order, which is that of the chain
+ *	open_requests		deposit, withdraw			requests that wait, in the order of the chain: their request:<id> is pending
+ *	transaction_index	account:<user id>			transactions from, to or about a user
+ *				type:<type>				under the hashes of these names (tx_index.h)
  */
 #ifndef TANA_LEDGERD_STATE_LIST_H
 #define TANA_LEDGERD_STATE_LIST_H
@@ -18,11 +17,18 @@
 enum { STATE_LIST_MAX = 128, TX_LISTS_MAX = 4 };
 /* The list that an entry of this key is in, as long as it is there; false: none. */
 MUST_CHECK bool state_list_of(struct str key, char out[STATE_LIST_MAX], struct str *list);
-/* Of a request's entry: the list that its transaction is in while the request is pending; false: not a request, or decided. */
-MUST_CHECK bool request_list_of(struct str key, struct str value, char out[STATE_LIST_MAX], struct str *list);
+/* Of a request's entry: its type while it is pending (in `value`); false: not a request, or decided. */
+MUST_CHECK bool open_request_type(struct str key, struct str value, struct str *type);
 /* The id of the transaction that opened the request of this key. */
 struct str request_tx_id(struct str key);
-/* The lists that a transaction is in for ever, in the arena. Who a confirmation is about is not in it: it is found by the request. */
-size_t tx_lists_of(const struct tx *t, struct arena *arena, struct str lists[TX_LISTS_MAX]);
+/* The lists that a transaction is in for ever; their number. Who a confirmation is about is not in it: it is found by the request. */
+struct tx_list_name {
+	char text[64];
+	size_t n;
+};
+static inline struct str tx_list_str(const struct tx_list_name *l) { return str_of(l->text, l->n); }
+void tx_list_account(struct str user, struct tx_list_name *out); /* user: up to USER_ID_LEN bytes */
+void tx_list_type(struct str type, struct tx_list_name *out);    /* type: up to 40 bytes */
+size_t tx_lists_of(const struct tx *t, struct tx_list_name out[TX_LISTS_MAX]);
 
 #endif

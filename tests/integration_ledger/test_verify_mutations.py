@@ -179,7 +179,7 @@ def test_rows_that_should_not_be_there(bench, original, storage):
         pytest.skip("offline")
     for table in Sqlite(original).tables():
         for row in table.rows[:3]:
-            other = tuple(v + 7_000_000 if isinstance(v, int) else f"{v}x" if i in table.key else v for i, v in enumerate(row))
+            other = tuple(v + 7_000_000 if isinstance(v, int) else v if i not in table.key else v + b"x" if isinstance(v, bytes) else f"{v}x" for i, v in enumerate(row))
             if table.name == "transactions":
                 other = tuple(sha(b"x").hex() if c == "id" else v for c, v in zip(table.columns, other))
             if table.name == "blocks":
@@ -351,7 +351,14 @@ UNSEEN = {
     "an entry's key as bytes": "UPDATE state SET key = CAST(key AS BLOB) WHERE key LIKE 'user:%'",
     "a transaction's id as bytes": "UPDATE transactions SET id = CAST(id AS BLOB) WHERE height = 1 AND idx = 0",
     "a block's hash as bytes": "UPDATE blocks SET hash = CAST(hash AS BLOB) WHERE height = 2",
-    "a list's name as bytes": "UPDATE transaction_lists SET list = CAST(list AS BLOB) WHERE height = 1 AND idx = 0",
+    "a list's name as bytes": "UPDATE state_lists SET list = CAST(list AS BLOB)",
+    "a request's type as bytes": "UPDATE open_requests SET type = CAST(type AS BLOB)",
+    "a request's height as text": "UPDATE open_requests SET height = 'x' || height",
+    "rows of the index as text": "UPDATE transaction_index SET entries = CAST(entries AS TEXT)",
+    "where a row of the index begins as text": "UPDATE transaction_index SET start = 'x' || hex(start)",
+    "a run's length as text": "UPDATE transaction_runs SET entries = 'x' || entries",
+    "a run before the first block": "INSERT INTO transaction_runs VALUES (-1, 0, 1)",
+    "a row of a run that is none": "INSERT INTO transaction_index VALUES (-1, x'00', x'00')",
     "a transaction behind the last block": "INSERT INTO transactions VALUES (9999, 0, 'x', '{}', 'x')",
 }
 
@@ -366,3 +373,76 @@ def test_what_looks_the_same_when_it_is_read(bench, original, storage, what):
     for args in (["--all"], ["--from", "0", "--to", str(bench.chain.height)]):
         status, findings, summary = bench.verify(f"sqlite:{copy}", *args)
         assert status == 1 and findings and all(f["check"] == "databaseMatches" for f in findings), (args, findings, summary)
+
+
+# -- how transactions are found: the two tables of the index
+
+
+def place(height, idx):
+    return height << 20 | idx
+
+
+def index_entries(chain):
+    """{(key, place)}: what the index should have, from the transactions alone."""
+    out = set()
+    for block in chain.blocks:
+        for idx, t in enumerate(block.transactions):
+            f = t.fields
+            accounts = {f["from"], f.get("to"), f.get("approval", {}).get("by")} - {None}
+            hashes = [bytes.fromhex(t.id), *(sha(f"account:{a}".encode()) for a in accounts), sha(f"type:{f['type']}".encode())]
+            out |= {(int.from_bytes(h[:8], "big") >> 1, place(block.header["height"], idx)) for h in hashes}
+    return out
+
+
+def index_rows(tables):
+    """(runs, {(key, place)}) of the tables as they are."""
+    rows = {t.name: t.rows for t in tables}
+    entries = []
+    for run, start, data in rows["transaction_index"]:
+        cut = [data[i : i + 16] for i in range(0, len(data), 16)]
+        assert cut[0] == start and cut == sorted(cut) and len(cut) <= 60
+        found = [(int.from_bytes(e[:8], "big"), int.from_bytes(e[8:], "big")) for e in cut]
+        first, last, _ = next(r for r in rows["transaction_runs"] if r[0] == run)
+        assert all(place(first, 0) <= p < place(last + 1, 0) for _, p in found)
+        entries += found
+    assert sum(r[2] for r in rows["transaction_runs"]) == len(entries) == len(set(entries))
+    return rows["transaction_runs"], set(entries)
+
+
+def backwards(url, tables, chain):
+    """The database as the version before kept it: each id in an index, a row for each transaction in each list."""
+    rows = {t.name: t.rows for t in tables}
+    lists = [(f"pending:{kind}", height, idx) for _, kind, height, idx in rows["open_requests"]]
+    for block in chain.blocks:
+        for idx, t in enumerate(block.transactions):
+            f = t.fields
+            accounts = {f["from"], f.get("to"), f.get("approval", {}).get("by")} - {None}
+            lists += [(name, block.header["height"], idx) for name in (*(f"account:{a}" for a in accounts), f"type:{f['type']}")]
+    key = "list TEXT{} NOT NULL, height BIGINT NOT NULL, idx BIGINT NOT NULL, PRIMARY KEY (list, height, idx))"
+    common = ["DROP TABLE transaction_runs", "DROP TABLE transaction_index", "DROP TABLE open_requests", "DELETE FROM local_schema WHERE version = 3"]
+    common += [f"INSERT INTO transaction_lists VALUES ('{name}', {height}, {idx})" for name, height, idx in lists]
+    if url.startswith("sqlite:"):
+        create = f"CREATE TABLE transaction_lists ({key.format('')} WITHOUT ROWID"
+        columns = "height BIGINT NOT NULL, idx BIGINT NOT NULL, id TEXT NOT NULL UNIQUE, message TEXT NOT NULL, signature TEXT NOT NULL, PRIMARY KEY (height, idx)"
+        Sqlite(url.removeprefix("sqlite:")).run(create, *common, f"CREATE TABLE old ({columns}) WITHOUT ROWID", "INSERT INTO old SELECT * FROM transactions",
+                                                "DROP TABLE transactions", "ALTER TABLE old RENAME TO transactions")
+    else:
+        create = "CREATE TABLE transaction_lists (" + key.format(' COLLATE "C"')
+        Postgres(url).run(create, *common, "ALTER TABLE transactions ADD CONSTRAINT transactions_id_key UNIQUE (id)")
+
+
+def test_the_index_is_what_the_transactions_give(bench, database):
+    url = database()
+    bench.fill(url, write_chain(bench.chain))
+    db = Sqlite(url.removeprefix("sqlite:")) if url.startswith("sqlite:") else Postgres(url)
+    tables = db.tables()
+    runs, entries = index_rows(tables)
+    assert entries == index_entries(bench.chain) and runs
+    export = bench.run("export", url, "--to", "-").stdout
+    # Both tables emptied are filled in again at the next opening; so are those of a database that comes from the version before.
+    for spoil in (lambda: db.run("DELETE FROM transaction_runs", "DELETE FROM transaction_index"), lambda: backwards(url, tables, bench.chain)):
+        spoil()
+        done = bench.run("export", url, "--to", "-")
+        assert done.returncode == 0 and done.stdout == export and "the index of transactions is filled in" in done.stderr, done.stderr
+        assert [t.rows for t in db.tables()] == [t.rows for t in tables]
+        bench.clean(url)

@@ -479,7 +479,7 @@ static void test_an_audit_ends_when_it_is_asked_to(void **state)
 	begin(&w, state);
 	script(w.c, "INSERT INTO state (key, value) VALUES ('zzz', '{}')");
 	script(w.c, "INSERT INTO state_lists (list, key) VALUES ('zzz', 'zzz')");
-	script(w.c, "INSERT INTO transaction_lists (list, height, idx) VALUES ('zzz', 1, 0)");
+	script(w.c, "INSERT INTO open_requests (id, type, height, idx) VALUES ('zzz', 'deposit', 1, 0)");
 	for (int64_t i = 0; i <= w.height + 1 + FINDINGS; i++) {
 		struct auditing a = {.end_after = i <= w.height ? i : -1, .end_at = i > w.height ? (size_t)(i - w.height) : 0};
 		const struct audit_options o = {.genesis = &w.genesis, .to = -1, .found = audit_found, .progress = audit_progress, .ctx = &a, .stop = &a.stop};

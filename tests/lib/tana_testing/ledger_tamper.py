@@ -22,7 +22,8 @@ class Table:
     rows: list = field(default_factory=list)
 
     def identity(self, row):
-        return {self.columns[i]: row[i] for i in self.key}
+        """As findings name it: bytes in hex."""
+        return {self.columns[i]: row[i].hex() if isinstance(row[i], bytes) else row[i] for i in self.key}
 
 
 @dataclass
@@ -110,7 +111,8 @@ class Postgres:
                 key = [columns.index(r[0]) for r in cursor.fetchall()]
                 order = ", ".join(f'"{columns[i]}"' for i in key)
                 cursor.execute(f'SELECT * FROM "{name}" ORDER BY {order}')
-                out.append(Table(name, columns, key, cursor.fetchall()))
+                rows = [tuple(bytes(v) if isinstance(v, memoryview) else v for v in row) for row in cursor.fetchall()]
+                out.append(Table(name, columns, key, rows))
             return out
 
     def write(self, table, rows, bare=False):
@@ -146,7 +148,9 @@ def _others(value, n):
         flipped = value[:middle] + ("1" if value[middle : middle + 1] != "1" else "2") + value[middle + 1 :]
         ways = [value + " ", value[:-1], value.upper() if value.upper() != value else value.lower()]
         return [flipped, ways[n % 3]]
-    return [bytes(value) + b"x"]
+    middle = len(value) // 2
+    flipped = value[:middle] + bytes([value[middle] ^ 1]) + value[middle + 1 :]
+    return [flipped, [value + b"x", value[:-1], value + bytes(16), value[:-16]][n % 4]]
 
 
 def mutations(table):

@@ -24,6 +24,17 @@ void chain_view_reset(struct chain_view *v)
 	chain_view_init(v, source);
 }
 
+void chain_view_swap(struct chain_view *a, struct chain_view *b)
+{
+	struct chain_view was = *a;
+	*a = *b;
+	*b = was;
+	if (!a->first)
+		a->last = &a->first;
+	if (!b->first)
+		b->last = &b->first;
+}
+
 bool chain_view_get(struct chain_view *v, struct str key, struct str *value, struct error *err)
 {
 	struct chain_entry *e = strmap_get(&v->entries, key);

@@ -32,6 +32,8 @@ void chain_view_init(struct chain_view *v, struct chain_source source);
 void chain_view_free(struct chain_view *v);
 /* Forgets everything. */
 void chain_view_reset(struct chain_view *v);
+/* Each becomes what the other was. */
+void chain_view_swap(struct chain_view *a, struct chain_view *b);
 
 /* The present value; absent when there is none. It stays valid as long as the view. */
 MUST_CHECK bool chain_view_get(struct chain_view *v, struct str key, struct str *value, struct error *err);

@@ -452,8 +452,9 @@ bool core_next_nonce(struct core *c, struct str user_id, int64_t *last_nonce)
 {
 	struct error err;
 	pthread_mutex_lock(&c->lock);
-	(void)!pool_tend_outlook(c, &err); /* a stale one knows it nearly */
-	bool known = core_last_nonce(c, &c->outlook, user_id, last_nonce);
+	/* One that is stale, or has of this user what is about to leave, knows it only nearly. */
+	bool exact = pool_tend_outlook(c, &err) && pool_is_settled(c, user_id, &err);
+	bool known = exact ? core_last_nonce(c, &c->outlook, user_id, last_nonce) : pool_count_nonces(c, user_id, last_nonce);
 	pthread_mutex_unlock(&c->lock);
 	return known;
 }

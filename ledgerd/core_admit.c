@@ -272,7 +272,8 @@ void core_admit(struct core *c, struct admission_request *r)
 	enum chain_verdict verdict = CHAIN_FAILED;
 	pthread_mutex_lock(&c->lock);
 	waiting = pool_find(c, &a.tx.id);
-	if (!waiting && room(c, a.tx.message.n, &err) && c->store->ops->ready(c->store, &err) && pool_tend_outlook(c, &err)) {
+	if (!waiting && room(c, a.tx.message.n, &err) && c->store->ops->ready(c->store, &err) && pool_tend_outlook(c, &err) &&
+	    pool_is_settled(c, tx_from(&a.tx), &err)) {
 		verdict = judge(&a, &where, &err);
 		if (verdict == CHAIN_APPLIED)
 			enqueue(&a, where);

@@ -243,22 +243,45 @@ static void sort_out(struct making *m)
 	}
 }
 
-/* After the commit, under the lock. True when something left the queue otherwise than by the block. */
+static void drop_one(struct core *c, struct core_pending *p)
+{
+	refused_set_put(c->refused, &p->append.id, clock_mono_ms());
+	pool_remove(c, p);
+	c->stats.refused++;
+}
+
+/* After the commit, under the lock. True when something is left that the outlook has to be made anew for: let_go takes it out of the queue. */
 static bool clear_queue(struct making *m)
 {
 	struct core *c = m->c;
+	size_t n = 0;
 	for (size_t i = 0; i < m->count; i++)
 		if (!m->offers[i].left && m->offers[i].verdict == CHAIN_APPLIED)
 			pool_remove(c, m->offers[i].owner);
 	for (size_t i = 0; i < m->refusal_count; i++) {
-		refused_set_put(c->refused, &m->refusals[i].pending->append.id, clock_mono_ms());
-		pool_remove(c, m->refusals[i].pending);
+		struct core_pending *p = m->refusals[i].pending;
+		if (p->where == PENDING_PARKED) {
+			drop_one(c, p);
+			continue;
+		}
+		pool_leave_soon(c, p);
+		m->refusals[n++] = m->refusals[i];
 	}
+	m->refusal_count = n;
+	for (size_t i = 0; i < m->waiting_count; i++)
+		pool_leave_soon(c, m->waiting[i]);
+	return m->refusal_count + m->waiting_count > 0;
+}
+
+static void let_go(void *ctx)
+{
+	const struct making *m = ctx;
+	struct core *c = m->c;
+	for (size_t i = 0; i < m->refusal_count; i++)
+		drop_one(c, m->refusals[i].pending);
 	/* One whose place among the parked was taken meanwhile stays where it is: its next block refuses it. */
 	for (size_t i = 0; i < m->waiting_count; i++)
 		(void)!pool_park(c, m->waiting[i]);
-	c->stats.refused += m->refusal_count;
-	return m->refusal_count + m->waiting_count > 0;
 }
 
 static bool prepare(struct making *m, bool empty, struct error *err)
@@ -309,12 +332,12 @@ static void conclude(struct making *m, bool kept)
 		chain_work_free(&m->work);
 	else if (m->has_work)
 		chain_abandon(&c->chain, &m->work);
-	if (odd)
-		pool_rebuild(c);
-	else if (c->ready.count == 0)
+	if (c->ready.count == 0)
 		pool_reset_outlook(c);
 	c->committing = false;
 	pthread_cond_broadcast(&c->changed);
+	if (odd)
+		pool_remake(c, let_go, m);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -488,8 +511,25 @@ static bool catch_up_one(struct core *c, const struct block *b, struct error *er
 	return true;
 }
 
-/* What waits here and was refused by the producer meanwhile; *any: there was something. */
-static bool drop_refused(struct core *c, struct db_conn *conn, bool *any, struct error *err)
+/* Ids of what leaves; not the transactions themselves, which may go otherwise meanwhile. */
+struct dropping {
+	struct core *c;
+	struct hash *ids;
+	size_t count, room;
+};
+
+static void drop_all(void *ctx)
+{
+	const struct dropping *d = ctx;
+	for (size_t i = 0; i < d->count; i++) {
+		struct core_pending *p = pool_find(d->c, &d->ids[i]);
+		if (p)
+			pool_remove(d->c, p);
+	}
+}
+
+/* What waits here and was refused by the producer meanwhile. */
+static bool find_refused(struct core *c, struct db_conn *conn, struct dropping *d, struct error *err)
 {
 	DB_SQL(sql, "SELECT id FROM local_refused WHERE refused_at >= $1");
 	struct db_rows *rows;
@@ -500,10 +540,18 @@ static bool drop_refused(struct core *c, struct db_conn *conn, bool *any, struct
 	while (db_next(rows)) {
 		struct hash id;
 		struct core_pending *p = hash_from_text(db_text(rows, 0), &id) ? pool_find(c, &id) : NULL;
-		if (p) {
+		if (!p)
+			continue;
+		if (p->where == PENDING_PARKED) {
 			pool_remove(c, p);
-			*any = true;
+			continue;
 		}
+		pool_leave_soon(c, p);
+		if (d->count == d->room) {
+			d->room = d->room ? 2 * d->room : 64;
+			d->ids = xrealloc(d->ids, d->room * sizeof *d->ids);
+		}
+		d->ids[d->count++] = id;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return db_finish(rows, err) == DB_OK;
@@ -512,6 +560,7 @@ static bool drop_refused(struct core *c, struct db_conn *conn, bool *any, struct
 bool core_catch_up(struct core *c, struct error *err)
 {
 	struct db_conn *conn = db_pool_reader(c->l->pool, err);
+	struct dropping d = {.c = c};
 	bool ok = conn != NULL, found = true, any = false;
 	while (ok && found) {
 		struct arena arena;
@@ -532,14 +581,15 @@ bool core_catch_up(struct core *c, struct error *err)
 		}
 		arena_free(&arena);
 	}
-	ok = ok && drop_refused(c, conn, &any, err);
+	ok = ok && find_refused(c, conn, &d, err);
 	if (conn)
 		db_pool_release(c->l->pool, conn);
-	if (any) {
+	if (any || d.count > 0) {
 		pthread_mutex_lock(&c->lock);
-		pool_rebuild(c);
+		pool_remake(c, drop_all, &d);
 		pthread_mutex_unlock(&c->lock);
 		tell(c);
 	}
+	free(d.ids);
 	return ok;
 }

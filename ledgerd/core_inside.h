@@ -27,6 +27,7 @@ struct core_pending {
 	bool durable;
 	bool has_handle;
 	struct mempool_handle handle;
+	bool leaving;                      /* it leaves its list once there is an outlook without it; until then it waits, to all who ask */
 	bool verified;                     /* its signature is `key`'s */
 	struct ed25519_public key;
 	struct admission_request *requests; /* whoever waits for the answer */
@@ -60,6 +61,8 @@ struct core {
 	struct chain_view outlook;         /* the state when all that is ready has been applied */
 	bool outlook_stale;                /* something it has left the queue: pool_tend_outlook comes before it is asked */
 	int64_t outlook_made_ms;           /* monotonic: when it was last made anew */
+	uint64_t outlook_makings;          /* how often it was */
+	struct strmap leaving;             /* of struct core_pending *, by their users: one of each user that has any */
 	size_t outlook_applied;            /* transactions tried on it since it was empty: its memory grows with each, and with each entry asked for */
 	struct strmap by_id, parked_slots; /* of struct core_pending * */
 	struct pending_list ready, parked;
@@ -104,13 +107,25 @@ struct core_pending *pool_find_parked(struct core *c, struct str user, int64_t n
 void pool_promote(struct core *c, struct str user);
 /* Back among the parked: what came before it is gone. False when another one has its nonce there. */
 MUST_CHECK bool pool_park(struct core *c, struct core_pending *p);
-/* The outlook anew, after something left the queue otherwise than from its front. */
+/* The outlook anew, after something left the queue otherwise than from its front. It stays stale when the state cannot be read. */
 void pool_rebuild(struct core *c);
+/* Marks one that is ready as leaving. */
+void pool_leave_soon(struct core *c, struct core_pending *p);
+/*
+ * The outlook anew, without what is leaving. It is made beside the old one; where that takes long, piece by piece, and the lock is given up in between, so that
+ * others come to their turn. `let_go` is called right before it takes the old one's place, and takes what is leaving out of the queue: so that nobody sees one
+ * without the other. One thread at a time.
+ */
+void pool_remake(struct core *c, void (*let_go)(void *ctx), void *ctx);
+/* Nothing of this user is leaving, so that the outlook says which nonce is its next. False: ERR_UNAVAILABLE, for some moments. */
+MUST_CHECK bool pool_is_settled(struct core *c, struct str user, struct error *err);
+/* The nonce of a user after all of its transactions that are ready and stay so, counted one by one; false: there are none, or the state cannot be read. */
+MUST_CHECK bool pool_count_nonces(struct core *c, struct str user, int64_t *last_nonce);
 /* Empty: nothing is ready. */
 void pool_reset_outlook(struct core *c);
 /*
  * The same as pool_rebuild when it is stale, or holds far more than what is ready needs: whatever is asked for, and refused, leaves something in it.
- * False (ERR_UNAVAILABLE): it stays stale for now, since making it anew each time would leave no time for anything else.
+ * False (ERR_UNAVAILABLE): it stays stale for now, since making it anew each time would leave no time for anything else, or the state cannot be read.
  */
 MUST_CHECK bool pool_tend_outlook(struct core *c, struct error *err);
 /* Applies one to the outlook without looking at its signature. */

@@ -1,11 +1,13 @@
 /* The queue in memory: what is ready, in the order in which it will go into blocks, and what waits for an earlier nonce. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "core_inside.h"
+#include "crypto/canonical_read.h"
 
 static struct str id_key(const struct core_pending *p)
 {
@@ -134,6 +136,8 @@ void pool_insert(struct core *c, struct core_pending *p, enum pending_where wher
 
 void pool_remove(struct core *c, struct core_pending *p)
 {
+	if (p->leaving && strmap_get(&c->leaving, p->from) == p)
+		strmap_remove(&c->leaving, p->from);
 	leave(c, p);
 	strmap_remove(&c->by_id, id_key(p));
 	c->pool_bytes -= p->append.message.n;
@@ -163,13 +167,18 @@ static bool believe(void *ctx, struct chain_place at, const struct ed25519_signa
 	return true;
 }
 
-enum chain_verdict pool_apply(struct core *c, const struct tx *t, const struct ed25519_signature *s, struct error *err)
+static enum chain_verdict apply_to(struct core *c, struct chain_view *view, const struct tx *t, const struct ed25519_signature *s, struct error *err)
 {
 	struct chain_rules rules = c->chain.rules;
 	int64_t now = core_now();
 	rules.verifier = (struct chain_verifier){believe, NULL};
+	return chain_apply(&rules, view, t, s, now > c->chain.timestamp ? now : c->chain.timestamp + 1, err);
+}
+
+enum chain_verdict pool_apply(struct core *c, const struct tx *t, const struct ed25519_signature *s, struct error *err)
+{
 	c->outlook_applied++;
-	return chain_apply(&rules, &c->outlook, t, s, now > c->chain.timestamp ? now : c->chain.timestamp + 1, err);
+	return apply_to(c, &c->outlook, t, s, err);
 }
 
 void pool_parse(const struct core_pending *p, struct arena *arena, struct tx *out)
@@ -178,14 +187,14 @@ void pool_parse(const struct core_pending *p, struct arena *arena, struct tx *ou
 }
 
 /* Applies one that is, or becomes, ready. What is refused now stays in the queue: its block says so, and writes down why. */
-static enum chain_verdict apply_pending(struct core *c, const struct core_pending *p)
+static enum chain_verdict apply_pending(struct core *c, struct chain_view *view, const struct core_pending *p)
 {
 	struct arena arena;
 	struct tx t;
 	struct error err;
 	arena_init(&arena);
 	pool_parse(p, &arena, &t);
-	enum chain_verdict v = pool_apply(c, &t, &p->append.signature, &err);
+	enum chain_verdict v = apply_to(c, view, &t, &p->append.signature, &err);
 	arena_free(&arena);
 	return v;
 }
@@ -197,13 +206,15 @@ void pool_promote(struct core *c, struct str user)
 	while (core_last_nonce(c, &c->outlook, user, &nonce) && (p = pool_find_parked(c, user, nonce + 1))) {
 		leave(c, p);
 		enter(c, p, PENDING_READY);
-		if (apply_pending(c, p) != CHAIN_APPLIED)
+		c->outlook_applied++;
+		if (apply_pending(c, &c->outlook, p) != CHAIN_APPLIED)
 			break;
 	}
 }
 
 bool pool_park(struct core *c, struct core_pending *p)
 {
+	p->leaving = false;
 	if (pool_find_parked(c, p->from, p->nonce))
 		return false;
 	leave(c, p);
@@ -216,6 +227,7 @@ void pool_reset_outlook(struct core *c)
 	chain_view_reset(&c->outlook);
 	c->outlook_applied = 0;
 	c->outlook_stale = false;
+	c->outlook_makings++;
 }
 
 /* Beyond so many entries and applications the outlook is made anew, if few of them are what waits: one transaction asks for some dozen entries. */
@@ -231,23 +243,123 @@ bool pool_tend_outlook(struct core *c, struct error *err)
 		return error_set(err, ERR_UNAVAILABLE, "transactions cannot be kept at present: try again in a while");
 	if (c->outlook_stale || (kept > OUTLOOK_MAX && kept > OUTLOOK_EACH * ready))
 		pool_rebuild(c);
+	return !c->outlook_stale || error_set(err, ERR_UNAVAILABLE, "what waits cannot be compared with the state at present: try again in a while");
+}
+
+/* How many are applied, or looked at, before others have their turn: some dozen milliseconds. Each turn given costs a millisecond or more. */
+enum { PIECE = 4000 };
+
+/* The next ones that are ready, behind *number, onto a view; *applied counts them. False: that was all, or the state cannot be read, which *failed says. */
+static bool apply_piece(struct core *c, struct chain_view *view, uint64_t *number, size_t *applied, bool *failed)
+{
+	const struct core_pending *p = pool_behind(&c->ready, *number);
+	for (size_t n = 0; p && n < PIECE && !*failed; p = p->next, n++) {
+		*number = p->number;
+		if (p->leaving)
+			continue;
+		*failed = apply_pending(c, view, p) == CHAIN_FAILED;
+		++*applied;
+	}
+	return p && !*failed;
+}
+
+/* The users of the next ones that are parked, behind *number: has the turn of any come? False: those were all. */
+static bool promote_piece(struct core *c, uint64_t *number)
+{
+	for (size_t n = 0; n < PIECE; n++) {
+		const struct core_pending *p = pool_behind(&c->parked, *number);
+		char user[USER_ID_LEN];
+		if (!p)
+			return false;
+		*number = p->number;
+		memcpy(user, p->user, USER_ID_LEN); /* it may be gone from there */
+		pool_promote(c, str_of(user, USER_ID_LEN));
+	}
 	return true;
 }
 
 void pool_rebuild(struct core *c)
 {
+	uint64_t ready = 0, parked = 0;
+	bool failed = false;
 	pool_reset_outlook(c);
-	for (const struct core_pending *p = c->ready.first; p; p = p->next)
-		(void)!apply_pending(c, p);
-	/* Whoever's turn has come meanwhile. Promoting takes others out of the list too, so the users are gathered first. */
-	char(*users)[USER_ID_LEN] = xcalloc(c->parked.count + 1, sizeof *users);
-	size_t n = 0;
-	for (const struct core_pending *p = c->parked.first; p; p = p->next)
-		memcpy(users[n++], p->user, USER_ID_LEN);
-	for (size_t i = 0; i < n; i++)
-		pool_promote(c, str_of(users[i], USER_ID_LEN));
-	free(users);
+	while (apply_piece(c, &c->outlook, &ready, &c->outlook_applied, &failed))
+		;
+	while (!failed && promote_piece(c, &parked))
+		;
+	c->outlook_stale = failed;
 	c->outlook_made_ms = clock_mono_ms();
+}
+
+void pool_leave_soon(struct core *c, struct core_pending *p)
+{
+	invariant(p->where == PENDING_READY);
+	p->leaving = true;
+	strmap_put(&c->leaving, p->from, p);
+}
+
+/* Whoever waits for the lock gets it. */
+static void give_way(struct core *c)
+{
+	pthread_mutex_unlock(&c->lock);
+	nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	pthread_mutex_lock(&c->lock);
+}
+
+void pool_remake(struct core *c, void (*let_go)(void *ctx), void *ctx)
+{
+	struct chain_view coming;
+	uint64_t ready = 0, parked = 0;
+	size_t applied = 0;
+	bool failed = false;
+	uint64_t makings = c->outlook_makings;
+	chain_view_init(&coming, c->outlook.source);
+	/* When somebody else made it anew meanwhile, that was without those that are leaving too. */
+	while (apply_piece(c, &coming, &ready, &applied, &failed) && makings == c->outlook_makings)
+		give_way(c);
+	let_go(ctx);
+	strmap_free(&c->leaving);
+	c->leaving = (struct strmap){0};
+	if (makings == c->outlook_makings && failed) {
+		c->outlook_stale = true;
+	} else if (makings == c->outlook_makings) {
+		/* Where one that could not be kept was taken back meanwhile it may be in this one as well: then it is stale as the old one was. */
+		chain_view_swap(&c->outlook, &coming);
+		c->outlook_applied = applied;
+		c->outlook_made_ms = clock_mono_ms();
+		c->outlook_makings++;
+	}
+	while (!failed && promote_piece(c, &parked))
+		give_way(c);
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+	chain_view_free(&coming); /* of many that takes a while too */
+	pthread_mutex_lock(&c->lock);
+}
+
+bool pool_is_settled(struct core *c, struct str user, struct error *err)
+{
+	return !strmap_get(&c->leaving, user) || error_set(err, ERR_UNAVAILABLE, "an earlier transaction of this user is just being refused: try again in a moment");
+}
+
+bool pool_count_nonces(struct core *c, struct str user, int64_t *last_nonce)
+{
+	char key[6 + USER_ID_LEN] = "nonce:";
+	struct chain_source source = c->outlook.source;
+	struct str value;
+	struct error err;
+	bool any = false;
+	memcpy(key + 6, user.p, USER_ID_LEN);
+	if (!source.get(source.ctx, str_of(key, sizeof key), &value, &err))
+		return false;
+	if (!str_present(value) || !canonical_read_int(value, last_nonce))
+		*last_nonce = -1;
+	for (const struct core_pending *p = c->ready.first; p; p = p->next)
+		if (p->nonce == *last_nonce + 1 && !p->leaving && str_equal(p->from, user)) {
+			++*last_nonce;
+			any = true;
+		}
+	return any;
 }
 
 void pool_free_all(struct core *c)
@@ -260,4 +372,5 @@ void pool_free_all(struct core *c)
 	free(c->parked.places);
 	strmap_free(&c->by_id);
 	strmap_free(&c->parked_slots);
+	strmap_free(&c->leaving);
 }

@@ -1,6 +1,6 @@
 /*
  * ledgerd: what waits in memory, without a database: pages of it miss nothing, and its outlook does not grow with what is asked for, nor is made anew for
- * each of many that could not be kept.
+ * each of many that could not be kept; what is refused leaves it together with the queue.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,6 +25,8 @@ struct world {
 	struct str sovereign;
 	struct ed25519_secret key; /* the sovereign's */
 	size_t reads;              /* of the state behind the outlook */
+	bool away;                 /* the state cannot be read */
+	bool meanwhile;            /* at the next reading somebody else makes the outlook anew */
 };
 
 /* The published chain's genesis with a sovereign whose key is here. */
@@ -48,6 +50,12 @@ static bool counted_get(void *ctx, struct str key, struct str *value, struct err
 	struct world *w = ctx;
 	struct chain_source source = chain_memory_source(&w->memory);
 	w->reads++;
+	if (w->meanwhile) {
+		w->meanwhile = false;
+		pool_rebuild(&w->core);
+	}
+	if (w->away)
+		return error_set(err, ERR_UNAVAILABLE, "the database is away");
 	return source.get(source.ctx, key, value, err);
 }
 
@@ -260,6 +268,131 @@ static void test_a_large_outlook_stays_stale_for_a_while(void **state)
 	end(&w);
 }
 
+/* ---- What is refused ---- */
+
+enum { LONG_QUEUE = 9000, REFUSED_ONE = 3 };
+
+struct refusing {
+	struct world w;
+	struct core_pending *refused;
+	int64_t before; /* the last nonce in the outlook when it goes */
+	bool ended;
+};
+
+static int64_t next_of(struct world *w)
+{
+	int64_t nonce = -1;
+	return core_next_nonce(&w->core, w->sovereign, &nonce) ? nonce : -1;
+}
+
+static void *ask_for_nonces(void *ctx)
+{
+	struct refusing *r = ctx;
+	int64_t last = LONG_QUEUE;
+	for (bool ended = false; !ended;) {
+		pthread_mutex_lock(&r->w.core.lock);
+		ended = r->ended;
+		pthread_mutex_unlock(&r->w.core.lock);
+		int64_t nonce = next_of(&r->w);
+		/* What it was before, until it is what it will be: never anything else, and never back. */
+		if (nonce != last && nonce != REFUSED_ONE - 1)
+			return r;
+		last = nonce;
+	}
+	return NULL;
+}
+
+static void let_it_go(void *ctx)
+{
+	struct refusing *r = ctx;
+	struct error err;
+	assert_true(core_last_nonce(&r->w.core, &r->w.core.outlook, r->w.sovereign, &r->before));
+	assert_false(pool_is_settled(&r->w.core, r->w.sovereign, &err));
+	pool_remove(&r->w.core, r->refused);
+}
+
+static void refuse_one(struct refusing *r)
+{
+	struct core *c = &r->w.core;
+	pthread_mutex_lock(&c->lock);
+	for (r->refused = c->ready.first; r->refused->nonce != REFUSED_ONE;)
+		r->refused = r->refused->next;
+	pool_leave_soon(c, r->refused);
+	pool_remake(c, let_it_go, r);
+	r->ended = true;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void begin_refusing(struct refusing *r)
+{
+	*r = (struct refusing){.ended = false};
+	begin(&r->w);
+	for (int i = 0; i < LONG_QUEUE; i++)
+		add(&r->w, i + 1, PENDING_READY);
+}
+
+static void expect_refused(struct refusing *r)
+{
+	struct core *c = &r->w.core;
+	struct error err;
+	int64_t nonce;
+	assert_int_equal(c->ready.count, LONG_QUEUE - 1);
+	assert_true(pool_is_settled(c, r->w.sovereign, &err) && !c->outlook_stale);
+	assert_true(core_last_nonce(c, &c->outlook, r->w.sovereign, &nonce));
+	assert_int_equal(nonce, REFUSED_ONE - 1);
+	assert_true(pool_count_nonces(c, r->w.sovereign, &nonce));
+	assert_int_equal(nonce, REFUSED_ONE - 1);
+	/* Another one takes its place. */
+	add(&r->w, REFUSED_ONE, PENDING_READY);
+	assert_int_equal(next_of(&r->w), REFUSED_ONE);
+}
+
+static void test_the_outlook_is_made_anew_beside_the_old_one(void **state)
+{
+	(void)state;
+	struct refusing r;
+	pthread_t asking;
+	void *wrong;
+	begin_refusing(&r);
+	assert_int_equal(pthread_create(&asking, NULL, ask_for_nonces, &r), 0);
+	refuse_one(&r);
+	pthread_join(asking, &wrong);
+	assert_null(wrong);
+	assert_int_equal(r.before, LONG_QUEUE);
+	expect_refused(&r);
+	end(&r.w);
+	/* Somebody else needed it meanwhile, and made it without what is leaving. */
+	begin_refusing(&r);
+	r.w.meanwhile = true;
+	refuse_one(&r);
+	assert_int_equal(r.before, REFUSED_ONE - 1);
+	expect_refused(&r);
+	end(&r.w);
+}
+
+static void test_the_state_cannot_be_read_for_an_outlook(void **state)
+{
+	(void)state;
+	struct refusing r;
+	struct error err;
+	begin_refusing(&r);
+	r.w.away = true;
+	refuse_one(&r);
+	r.w.core.outlook_made_ms = 0;
+	assert_int_equal(r.w.core.ready.count, LONG_QUEUE - 1);
+	assert_false(pool_tend_outlook(&r.w.core, &err));
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_int_equal(next_of(&r.w), -1);
+	r.w.away = false;
+	r.w.core.outlook_made_ms += 3600 * 1000; /* it is not the time for another one */
+	assert_int_equal(next_of(&r.w), REFUSED_ONE - 1);
+	assert_true(r.w.core.outlook_stale);
+	r.w.core.outlook_made_ms = 0;
+	assert_true(pool_tend_outlook(&r.w.core, &err));
+	expect_refused(&r);
+	end(&r.w);
+}
+
 /* ---- What cannot be kept ---- */
 
 enum { WAITING = 20, FAILING = 20 };
@@ -420,6 +553,8 @@ int main(void)
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_outlook_is_trimmed),
 		cmocka_unit_test(test_a_large_outlook_stays_stale_for_a_while),
+		cmocka_unit_test(test_the_outlook_is_made_anew_beside_the_old_one),
+		cmocka_unit_test(test_the_state_cannot_be_read_for_an_outlook),
 		cmocka_unit_test(test_what_fails_together_is_taken_back_once),
 		cmocka_unit_test(test_signatures_of_what_was_kept),
 	};

@@ -123,7 +123,8 @@ const struct http_route ledger_routes[] = {
 	READ("/proof/transaction/:id", api_proof_transaction, proof_answers, tx_errors, NULL, "Proof that a block has a transaction",
 	     "A file that `tana proof verify` checks offline, with the genesis alone."),
 	READ("/proof/state/:key", api_proof_state, proof_answers, NULL, NULL, "Proof of what the state has under a key",
-	     "Of the entry's value after the newest block, or that there is no such entry."),
+	     "Of the entry's value after the newest block, or that there is no such entry. 503 where the state's tree is not kept (--produce=no), or is still "
+	     "being read after a start."),
 	READ("/status", api_status, status_answers, NULL, NULL, "Which chain, how far, and what this ledgerd does about it", NULL),
 	{.method = HTTP_GET, .path = "/events", .handler = api_events, .access = ACCESS_ANYONE, .flags = HTTP_STREAM, .answers = events_answers,
 	 .errors = events_errors, .summary = "Watch blocks and transactions",

@@ -32,9 +32,8 @@ static bool unknown_service(const char *given, const char *form, struct error *e
 	return error_hint(err, "the types are mesh, t4, ledger, identity, and names of your own that begin with x-");
 }
 
-/* What a node offers: --service, or ledger and t4 at their default ports; shifted by --port-offset. Each has a key of its own, made when it is
- * not there. */
-static bool collect_services(struct cli *c, struct str node_id, struct json_list *out, struct error *err)
+/* What a node offers: --service, or ledger and t4 at their default ports; shifted by --port-offset. */
+static bool collect_services(struct cli *c, struct json_list *out, struct error *err)
 {
 	static const char *const usual[] = {"ledger=8080", "t4=8180"};
 	size_t n = option_count(c->in, "service"), count = n ? n : ARRAY_LEN(usual);
@@ -43,8 +42,6 @@ static bool collect_services(struct cli *c, struct str node_id, struct json_list
 		return error_set(err, ERR_USAGE, "A node offers at most %d services.", MESH_SERVICES_MAX);
 	for (size_t i = 0; i < count; i++) {
 		const char *given = n ? option_at(c->in, "service", i) : usual[i];
-		char key[ED25519_PUBLIC_TEXT_LEN + 1];
-		struct ed25519_public public_key;
 		struct str port;
 		if (!split_pair(given, &list[i].type, &port) || !mesh_service_type_valid(list[i].type) || !str_to_int64(port, &list[i].port))
 			return unknown_service(given, "TYPE=PORT", err);
@@ -52,12 +49,23 @@ static bool collect_services(struct cli *c, struct str node_id, struct json_list
 		if (list[i].port < 1 || list[i].port > 65535)
 			return error_set(err, ERR_USAGE, "Port %lld of %.*s is not within 1-65535.", (long long)list[i].port,
 					 STR_ARG(list[i].type));
+	}
+	*out = (struct json_list){list, count};
+	return true;
+}
+
+/* Each service has a key of its own, made when it is not there. */
+static bool give_keys(struct cli *c, struct str node_id, const struct json_list *services, struct error *err)
+{
+	struct mesh_service *list = services->items;
+	for (size_t i = 0; i < services->count; i++) {
+		char key[ED25519_PUBLIC_TEXT_LEN + 1];
+		struct ed25519_public public_key;
 		if (!keystore_service(c, node_id, list[i].type, &public_key, NULL, err))
 			return false;
 		ed25519_public_to_text(&public_key, key);
 		list[i].public_key = arena_copy(&c->arena, str_from(key));
 	}
-	*out = (struct json_list){list, count};
 	return true;
 }
 
@@ -100,18 +108,15 @@ static bool read_invite(struct cli *c, struct ed25519_secret *out, struct error 
 	return ok || error_set(err, ERR_USAGE, "This is no invite code: a code is what tana mesh invite printed.");
 }
 
+/* All that can be wrong with the command line or this machine, before any key is made. Under --dev the host's name comes from the node's id. */
 static bool fill_place(struct cli *c, struct mesh_register *r, struct error *err)
 {
-	struct tailscale_self self;
-	if (option_bool(c->in, "dev")) {
-		r->tailscale_hostname = arena_printf(&c->arena, "%.*s.local.ts.net", STR_ARG(r->node_id));
-		r->tailscale_ip = STR_LIT("127.0.0.1");
-	} else {
-		if (!tailscale_self(&c->arena, &self, err))
-			return false;
-		r->tailscale_hostname = self.hostname;
-		r->tailscale_ip = self.ip;
-	}
+	struct tailscale_self self = {.hostname = STR_NONE, .ip = STR_LIT("127.0.0.1")};
+	json_message_clear(&mesh_register_message, r);
+	if (!collect_services(c, &r->services, err) || (!option_bool(c->in, "dev") && !tailscale_self(&c->arena, &self, err)))
+		return false;
+	r->tailscale_hostname = self.hostname;
+	r->tailscale_ip = self.ip;
 	r->role = str_from(option_text(c->in, "role"));
 	r->region = str_from(option_text(c->in, "region"));
 	r->provider = str_from(option_text(c->in, "provider"));
@@ -150,44 +155,45 @@ static void tell_registered(struct cli *c, const struct registered *r, bool new_
 		hint(c, "tell that it lives: tana mesh heartbeat --node-id %.*s", STR_ARG(r->node_id));
 }
 
-static bool register_with(struct cli *c, const char *path, struct keyfile *k, bool created, const struct ed25519_secret *invite,
-			  struct error *err)
+static bool register_with(struct cli *c, struct mesh_register *r, const char *path, struct keyfile *k, bool created,
+			  const struct ed25519_secret *invite, struct error *err)
 {
-	struct mesh_register r;
 	struct mesh_node_answer answer;
 	char key[ED25519_PUBLIC_TEXT_LEN + 1];
-	json_message_clear(&mesh_register_message, &r);
-	r.node_id = k->node_id;
-	if (!fill_place(c, &r, err) || !collect_services(c, r.node_id, &r.services, err))
+	r->node_id = k->node_id;
+	if (option_bool(c->in, "dev"))
+		r->tailscale_hostname = arena_printf(&c->arena, "%.*s.local.ts.net", STR_ARG(r->node_id));
+	if (!give_keys(c, r->node_id, &r->services, err))
 		return false;
-	if (!mesh_client_register(c->mesh, &r, &k->secret, invite, &c->arena, &answer, err)) {
+	if (!mesh_client_register(c->mesh, r, &k->secret, invite, &c->arena, &answer, err)) {
 		if (err->code == ERR_NODE_ID_TAKEN)
 			error_hint(err, "choose another name with --node-id, or bring the key it was registered with");
 		return false;
 	}
 	ed25519_public_to_text(&k->public_key, key);
-	struct registered done = {.node_id = r.node_id,
+	struct registered done = {.node_id = r->node_id,
 				  .status = answer.status,
 				  .public_key = str_from(key),
 				  .key_file = str_from(path),
-				  .hostname = r.tailscale_hostname,
+				  .hostname = r->tailscale_hostname,
 				  .network = mesh_client_network(c->mesh),
-				  .services = r.services};
+				  .services = r->services};
 	tell_registered(c, &done, created);
 	return true;
 }
 
 static bool do_register(struct cli *c, struct error *err)
 {
+	struct mesh_register r;
 	struct keyfile k;
 	struct ed25519_secret invite;
 	bool invited = option_text(c->in, "invite") != NULL, created;
 	const char *path;
-	if (!cli_mesh_signing(c, err) || (invited && !read_invite(c, &invite, err)))
+	if (!cli_mesh_signing(c, err) || !fill_place(c, &r, err) || (invited && !read_invite(c, &invite, err)))
 		return false;
 	bool ok = open_or_make_node_key(c, &path, &k, &created, err);
 	if (ok) {
-		ok = register_with(c, path, &k, created, invited ? &invite : NULL, err);
+		ok = register_with(c, &r, path, &k, created, invited ? &invite : NULL, err);
 		keyfile_wipe(&k);
 	}
 	if (invited)

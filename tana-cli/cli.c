@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -148,6 +149,11 @@ void cli_catch_interrupts(void)
 	sigemptyset(&a.sa_mask);
 	sigaction(SIGINT, &a, NULL);
 	sigaction(SIGTERM, &a, NULL);
+}
+
+bool cli_watching(void)
+{
+	return !cli_interrupted && !ferror(stdout);
 }
 
 bool cli_sleep(int64_t ms)

@@ -46,5 +46,7 @@ extern volatile int cli_interrupted; /* the signal's number, or 0 */
 void cli_catch_interrupts(void);
 /* Sleeps, at most ms; false when interrupted. */
 bool cli_sleep(int64_t ms);
+/* Does a command that only shows what happens have a reason to go on? Not once it was interrupted, or nobody reads what it prints. */
+bool cli_watching(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include "ledger.h"
 #include "output.h"
 #include "process.h"
+#include "systemd.h"
 #include "watch.h"
 #include "wire/block.h"
 
@@ -155,7 +156,12 @@ static bool watch(struct cli *c, struct error *err)
 static bool produce(struct cli *c, struct error *err)
 {
 	struct service_launch launch;
+	struct service_record running;
 	int status;
+	if (!systemd_in_charge(c) && service_running(c, "ledger", &running)) {
+		error_set(err, ERR_WRONG_STATE, "The ledger of chain %s runs, and makes blocks by itself.", cli_chain(c));
+		return error_hint(err, "stop it first: tana stop");
+	}
 	if (!companion_plan(c, "ledger", "produce", &launch, err))
 		return false;
 	if (option_bool(c->in, "empty"))

@@ -74,6 +74,8 @@ static bool gather(struct cli *c, struct t4_client *from, struct hashes *out, st
 		return true;
 	if (err->code == ERR_TOKEN_INVALID || err->code == ERR_NOT_ALLOWED)
 		error_hint(err, "a store lists its contents to services it allows; name the hashes instead, or see --from-node");
+	if (err->code == ERR_UNREACHABLE)
+		error_hint(err, "that is the store to copy from: --from URL");
 	return false;
 }
 

@@ -42,7 +42,11 @@ static bool subject_of(struct cli *c, struct subject *s, struct error *err)
 		s->k.node_id = node;
 		s->path = path_node_key(&c->arena, node);
 	} else if (strcmp(kind, "service") == 0 && names <= 2) {
-		if (!first || !second || !mesh_service_type_valid(str_from(second)))
+		if (first && second && !mesh_service_type_valid(str_from(second))) {
+			error_set(err, ERR_USAGE, "'%s' is no service.", second);
+			return error_hint(err, "ledger, t4, identity, mesh, or a name of your own that begins with x-");
+		}
+		if (!first || !second)
 			return need_name(kind, "the node's id and the service (ledger, t4, identity, mesh, x-...)", err);
 		if (!cli_node_id(first, &node, err))
 			return false;
@@ -145,7 +149,7 @@ static bool read_private_key(struct cli *c, struct ed25519_secret *out, struct e
 	char line[SECRET_LINE_MAX] = "";
 	FILE *f = !from || strcmp(from, "-") == 0 ? stdin : fopen(from, "re");
 	if (!f)
-		return error_errno(err, ERR_KEY_FILE, errno, "cannot open %s", from);
+		return error_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "cannot open %s", from);
 	if (f == stdin && isatty(STDIN_FILENO))
 		note(c, "Paste the private key (ed25519_ and 64 hex digits), then Enter:");
 	bool got = fgets(line, sizeof line, f) != NULL;

@@ -78,7 +78,7 @@ static bool show(const struct cli *c, struct followed *f, int64_t lines)
 static bool follow(struct cli *c, struct followed *files, size_t n)
 {
 	cli_catch_interrupts();
-	while (cli_sleep(FOLLOW_MS))
+	while (cli_watching() && cli_sleep(FOLLOW_MS))
 		for (size_t i = 0; i < n; i++)
 			show(c, &files[i], -1);
 	c->status = cli_interrupted == SIGINT ? EXIT_INTERRUPTED : EXIT_DONE;

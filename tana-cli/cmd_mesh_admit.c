@@ -57,6 +57,10 @@ static bool decide(struct cli *c, enum mesh_action action, struct error *err)
 	if (!ok) {
 		if (err->code == ERR_NOT_SOVEREIGN)
 			error_hint(err, "see whose keys decide: tana mesh sovereign list; use one: --key FILE");
+		else if (err->code == ERR_WRONG_STATE && action == MESH_DENY && !str_is(node.status, "denied"))
+			error_hint(err, "it is admitted; take it out: tana mesh remove %.*s", STR_ARG(id));
+		else if (err->code == ERR_WRONG_STATE && action == MESH_APPROVE && str_is(node.status, "denied"))
+			error_hint(err, "let it be decided on anew: tana mesh reset %.*s", STR_ARG(id));
 		return false;
 	}
 	if (c->json)

@@ -112,7 +112,7 @@ static bool follow(struct cli *c, int64_t after, struct error *err)
 		struct mesh_audit page;
 		bool more = true;
 		arena_init(&arena);
-		while (more && !cli_interrupted) {
+		while (more && cli_watching()) {
 			bool ok = mesh_client_audit(c->mesh, after, PAGE, &arena, &page, err);
 			if (!ok && err->code != ERR_UNREACHABLE && err->code != ERR_TIMED_OUT && err->code != ERR_UNAVAILABLE) {
 				arena_free(&arena);
@@ -126,7 +126,7 @@ static bool follow(struct cli *c, int64_t after, struct error *err)
 			more = ok && str_present(page.next_cursor);
 		}
 		arena_free(&arena);
-	} while (cli_sleep(FOLLOW_MS));
+	} while (cli_sleep(FOLLOW_MS) && cli_watching());
 	c->status = cli_interrupted == SIGINT ? EXIT_INTERRUPTED : EXIT_DONE;
 	return true;
 }

@@ -93,8 +93,11 @@ static bool rotate_node(struct cli *c, struct rotation *r, struct error *err)
 	struct str id = r->old.node_id, old_key = key_text(c, &r->old.public_key), new_key = key_text(c, &r->fresh.public_key);
 	if (!str_present(id))
 		return error_set(err, ERR_KEY_FILE, "%s does not say which node it belongs to.", r->path);
-	if (!mesh_client_node(c->mesh, id, &c->arena, &node, err))
+	if (!mesh_client_node(c->mesh, id, &c->arena, &node, err)) {
+		if (err->code == ERR_UNKNOWN_NODE)
+			error_hint(err, "another of your nodes: --node-id ID (tana keys list); or register it: tana mesh register --node-id %.*s", STR_ARG(id));
 		return false;
+	}
 	if (!str_equal(node.public_key, new_key)) {
 		if (!str_equal(node.public_key, old_key))
 			return error_set(err, ERR_KEY_FILE, "The coordinator knows %.*s by another key than the one in %s.", STR_ARG(id),

@@ -154,8 +154,9 @@ static bool verify(struct cli *c, struct str text, struct error *err)
 	if (!trusted_keys(c, &trust, err))
 		return false;
 	c->status = EXIT_UNHEALTHY; /* what fails from here on is the snapshot's fault */
-	if (!json_read_text(text, &snapshot_head_message, &head, &c->arena, err))
-		return false;
+	struct error why;
+	if (!json_read_text(text, &snapshot_head_message, &head, &c->arena, &why))
+		return error_set(err, why.code, "This is no snapshot: %s", why.message);
 	/* What was seen of this network before: it may only be the same coordinator's, and not older. */
 	if (!known_log_get(c, head.network, &known, err))
 		return false;

@@ -70,7 +70,7 @@ static bool print_event(void *ctx, int64_t id, const char *type, struct str data
 		    STR_ARG(printable(&a, str_present(e.node_id) ? e.node_id : e.public_key)), str_present(e.service) ? "  " : "",
 		    STR_ARG(printable(&a, e.service)));
 	arena_free(&a);
-	return !cli_interrupted;
+	return cli_watching();
 }
 
 static bool watch(struct cli *c, struct error *err)
@@ -80,9 +80,9 @@ static bool watch(struct cli *c, struct error *err)
 	if (!cli_mesh(c, err) || !mesh_client_ready(c->mesh, err))
 		return false;
 	note(c, "Watching %s; Ctrl-C ends it.", mesh_client_url(c->mesh));
-	while (!cli_interrupted) {
+	while (cli_watching()) {
 		bool ended_well = mesh_client_events(c->mesh, w.last_id, print_event, &w, &cli_interrupted, err);
-		if (cli_interrupted)
+		if (!cli_watching())
 			break;
 		if (!ended_well && error_code_status(err->code) < 500)
 			return false; /* refused: asking again changes nothing */

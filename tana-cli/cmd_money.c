@@ -5,11 +5,12 @@
 #include "ledger.h"
 #include "output.h"
 
-/* What most orders about money have: how much, and of what. */
-static void put_amount(struct cli *c, struct wallet_order *o)
+/* What most orders about money have: how much, and of what. Checked before anybody is asked anything. */
+static bool put_amount(struct cli *c, struct wallet_order *o, struct error *err)
 {
 	o->value[TXF_AMOUNT] = str_from(invocation_arg(c->in, "amount"));
 	o->value[TXF_CURRENCY_CODE] = str_from(invocation_arg(c->in, "currency"));
+	return order_check(c, o, err);
 }
 
 /* ---- balance, supply ---- */
@@ -55,6 +56,10 @@ static bool balances_of_all(struct cli *c, struct error *err)
 		return true;
 	}
 	const struct ledger_account *a = all.balances.items;
+	if (all.balances.count == 0) {
+		say(c, "Nobody has anything.");
+		return true;
+	}
 	table_begin(&t, &c->arena, columns, ARRAY_LEN(columns));
 	for (size_t i = 0; i < all.balances.count; i++) {
 		table_cell(&t, TINT_BOLD, user_label(c, a[i].user_id));
@@ -101,9 +106,8 @@ static bool transfer(struct cli *c, struct error *err)
 {
 	struct wallet_order o = wallet_order(TX_TRANSFER);
 	struct actor a;
-	put_amount(c, &o);
 	o.value[TXF_MEMO] = str_from(option_text(c->in, "memo"));
-	if (!actor_open(c, invocation_arg(c->in, "from"), false, &a, err))
+	if (!put_amount(c, &o, err) || !actor_open(c, invocation_arg(c->in, "from"), false, &a, err))
 		return false;
 	const char *to = invocation_arg(c->in, "to");
 	bool ok = user_recipient(c, to, &o.value[TXF_TO], err) &&
@@ -117,11 +121,10 @@ static bool adjust(struct cli *c, struct error *err)
 {
 	struct wallet_order o = wallet_order(TX_BALANCE_ADJUSTMENT);
 	struct actor a;
-	put_amount(c, &o);
 	o.value[TXF_REASON] = str_from(option_text(c->in, "reason"));
 	if (!str_present(o.value[TXF_REASON]))
 		return error_set(err, ERR_USAGE, "Why? --reason TEXT is kept on the chain.");
-	if (!actor_open(c, NULL, true, &a, err))
+	if (!put_amount(c, &o, err) || !actor_open(c, NULL, true, &a, err))
 		return false;
 	const char *to = invocation_arg(c->in, "user");
 	bool ok = user_recipient(c, to, &o.value[TXF_TO], err) &&
@@ -137,9 +140,8 @@ static bool move_stake(struct cli *c, enum tx_type type, const char *done, struc
 {
 	struct wallet_order o = wallet_order(type);
 	struct actor a;
-	put_amount(c, &o);
 	o.value[TXF_VALIDATOR_ID] = str_from(invocation_arg(c->in, "validator"));
-	if (!actor_open(c, invocation_arg(c->in, "user"), false, &a, err))
+	if (!put_amount(c, &o, err) || !actor_open(c, invocation_arg(c->in, "user"), false, &a, err))
 		return false;
 	bool ok = order_carry_out(c, &a, &o, err, "%s %.*s %.*s of %.*s: validator %.*s.", done, STR_ARG(o.value[TXF_AMOUNT]),
 				  STR_ARG(o.value[TXF_CURRENCY_CODE]), STR_ARG(a.username), STR_ARG(o.value[TXF_VALIDATOR_ID]));
@@ -163,9 +165,8 @@ static bool ask_for(struct cli *c, enum tx_type type, const char *what, struct e
 {
 	struct wallet_order o = wallet_order(type);
 	struct actor a;
-	put_amount(c, &o);
 	o.value[TXF_REFERENCE] = str_from(option_text(c->in, "reference"));
-	if (!actor_open(c, invocation_arg(c->in, "user"), false, &a, err))
+	if (!put_amount(c, &o, err) || !actor_open(c, invocation_arg(c->in, "user"), false, &a, err))
 		return false;
 	bool ok = order_carry_out(c, &a, &o, err, "%.*s asked for a %s of %.*s %.*s; staff confirm it by the transaction's id.", STR_ARG(a.username),
 				  what, STR_ARG(o.value[TXF_AMOUNT]), STR_ARG(o.value[TXF_CURRENCY_CODE]));
@@ -210,6 +211,10 @@ static bool requests(struct cli *c, struct error *err)
 		json_print(&requests_message, &(struct requests){{all, n}});
 		return true;
 	}
+	if (n == 0) {
+		say(c, "Nothing waits.");
+		return true;
+	}
 	table_begin(&t, &c->arena, columns, ARRAY_LEN(columns));
 	for (size_t i = 0; i < n; i++) {
 		table_cell(&t, TINT_NONE, all[i].type);
@@ -220,8 +225,7 @@ static bool requests(struct cli *c, struct error *err)
 		table_cell(&t, TINT_DIM, all[i].id);
 	}
 	table_print(&t);
-	if (n > 0)
-		hint(c, "tana confirm REQUEST, or tana refuse REQUEST");
+	hint(c, "tana confirm REQUEST, or tana refuse REQUEST");
 	return true;
 }
 

@@ -21,7 +21,7 @@ static bool write_proof(struct cli *c, struct buf *text, struct error *err)
 		buf_putc(text, '\n');
 	if (!out || strcmp(out, "-") == 0) {
 		fwrite(text->data, 1, text->len, stdout);
-		return fflush(stdout) == 0 || error_set(err, ERR_IO, "cannot write to standard output");
+		return true;
 	}
 	if (!file_write_atomic(out, buf_str(text), 0644, option_bool(c->in, "force") ? FILE_REPLACE : FILE_MUST_NOT_EXIST, err)) {
 		if (err->code == ERR_ALREADY_EXISTS)
@@ -133,11 +133,14 @@ static bool verify(struct cli *c, struct error *err)
 		buf_free(&text);
 		return false;
 	}
-	bool ok = ledger_proof_check(buf_str(&text), &genesis, &c->arena, &f, err);
+	struct error why;
+	bool ok = ledger_proof_check(buf_str(&text), &genesis, &c->arena, &f, &why);
 	buf_free(&text);
 	if (!ok) {
 		c->status = EXIT_UNHEALTHY;
-		return false;
+		error_set(err, why.code, "%s proves nothing: %s", strcmp(invocation_arg(c->in, "file"), "-") == 0 ? "Standard input" : invocation_arg(c->in, "file"),
+			  why.message);
+		return error_hint(err, "%s", why.hint);
 	}
 	if (c->json) {
 		bool tx = f.shows == PROOF_TRANSACTION;

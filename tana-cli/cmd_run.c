@@ -58,7 +58,11 @@ static void stop_started(struct cli *c, const bool *started)
 	cli_interrupted = 0; /* a further signal cuts the waiting short */
 	for (size_t n = service_count(); n-- > 0;) {
 		struct error err;
-		if (started[n] && !service_stop(c, services[n].name, option_int(c->in, "wait-timeout"), &err))
+		if (!started[n])
+			continue;
+		if (service_stop(c, services[n].name, option_int(c->in, "wait-timeout"), &err))
+			say(c, "Stopped %s again.", services[n].name);
+		else
 			program_fail(c->in, &err);
 	}
 }
@@ -313,7 +317,8 @@ static bool status(struct cli *c, struct error *err)
 		print_status(c, &list);
 	if (!all_ready) {
 		c->status = EXIT_UNHEALTHY;
-		hint(c, "start what is stopped: tana start%s; see why: tana logs", by_systemd ? "" : " --dev");
+		const char *chain = strcmp(option_origin(c->in, "chain"), "flag --chain") == 0 ? arena_printf(&c->arena, " --chain %s", cli_chain(c)).p : "";
+		hint(c, "start what is stopped: tana start%s%s; see why: tana logs%s", by_systemd ? "" : " --dev", chain, chain);
 	}
 	return true;
 }

@@ -290,6 +290,34 @@ void actor_wipe(struct actor *a)
 
 /* ---- The way of a transaction ---- */
 
+bool order_check(struct cli *c, const struct wallet_order *o, struct error *err)
+{
+	for (int f = 0; f < TXF_APPROVAL_BY; f++) {
+		enum tx_form form = tx_field_form((enum tx_field)f);
+		if (!str_present(o->value[f]) || tx_form_valid(form, o->value[f]))
+			continue;
+		c->status = EXIT_USAGE;
+		error_set(err, form == TX_FORM_AMOUNT ? ERR_AMOUNT_MALFORMED : ERR_MALFORMED_FIELD, "%s must be %s, not '%.*s'.",
+			  tx_field_name((enum tx_field)f), tx_form_doc(form), (int)(o->value[f].n < 80 ? o->value[f].n : 80), o->value[f].p);
+		return f == TXF_CURRENCY_CODE ? error_hint(err, "see what there is: tana currency list") : false;
+	}
+	return true;
+}
+
+/* Where to look when the ledger refuses what was ordered. */
+static bool explain_refusal(const struct actor *a, struct error *err)
+{
+	if (err->hint[0])
+		return false;
+	if (err->code == ERR_INSUFFICIENT_FUNDS)
+		error_hint(err, "see what there is: tana balance %.*s", STR_ARG(a->username));
+	else if (err->code == ERR_UNKNOWN_CURRENCY)
+		error_hint(err, "see what there is: tana currency list");
+	else if (err->code == ERR_UNKNOWN_VALIDATOR)
+		error_hint(err, "see what there is: tana validator list");
+	return false;
+}
+
 static void print_signed(struct cli *c, const struct wallet_signed *s)
 {
 	char signature[ED25519_SIGNATURE_TEXT_LEN + 1];
@@ -326,11 +354,13 @@ bool order_carry_out(struct cli *c, const struct actor *a, const struct wallet_o
 {
 	struct wallet_signed sent;
 	struct ledger_tx t;
+	if (!order_check(c, o, err))
+		return false;
 	if (option_bool(c->in, "offline"))
 		return sign_offline(c, a, o, err);
 	cli_catch_interrupts(); /* from here on money may be under way: what became of it is told */
 	if (!wallet_send(&a->wallet, o, &c->arena, &sent, err))
-		return false;
+		return explain_refusal(a, err);
 	struct str id = hash_text(c, &sent.id);
 	if (option_bool(c->in, "no-wait")) {
 		if (c->json)
@@ -343,7 +373,7 @@ bool order_carry_out(struct cli *c, const struct actor *a, const struct wallet_o
 	if (!wallet_wait(&a->wallet, &sent.id, option_int(c->in, "wait-timeout"), &c->arena, &t, err))
 		return false;
 	if (str_is(t.status, TX_STATUS_REFUSED))
-		return wallet_refused(&t, err);
+		return wallet_refused(&t, err) || explain_refusal(a, err);
 	char *text = NULL;
 	va_list args;
 	va_start(args, fmt);

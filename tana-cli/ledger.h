@@ -41,8 +41,10 @@ MUST_CHECK bool actor_open(struct cli *c, const char *text, bool staff, struct a
 MUST_CHECK bool actor_open_new(struct cli *c, struct str username, struct actor *out, struct error *err);
 void actor_wipe(struct actor *a);
 
+/* Are the values that people gave of the form that the ledger wants? Else *err names the one that is not, and the exit status is that of wrong usage. */
+MUST_CHECK bool order_check(struct cli *c, const struct wallet_order *o, struct error *err);
 /*
- * The order's way: made and signed; then printed (--offline), handed in (--no-wait), or handed in and waited for. Says what was done by `fmt`, then id
+ * The order's way: checked, made and signed; then printed (--offline), handed in (--no-wait), or handed in and waited for. Says what was done by `fmt`, then id
  * and block; under --json prints the transaction as the ledger gives it. A refusal is an error.
  */
 MUST_CHECK bool order_carry_out(struct cli *c, const struct actor *a, const struct wallet_order *o, struct error *err, const char *fmt, ...)

@@ -56,7 +56,7 @@ static bool take(void *ctx, int64_t id, const char *type, struct str data)
 	arena_free(&w->c->arena);
 	strmap_free(&w->c->labels); /* its texts were in the arena */
 	w->c->arena = kept;
-	return !cli_interrupted;
+	return cli_watching();
 }
 
 bool watch_ledger(struct cli *c, const char *type, watch_print *print, struct error *err)
@@ -71,9 +71,9 @@ bool watch_ledger(struct cli *c, const char *type, watch_print *print, struct er
 	if (!stream)
 		return false;
 	note(c, "Watching %s; Ctrl-C ends it.", ledger_client_url(c->ledger));
-	while (!cli_interrupted) {
+	while (cli_watching()) {
 		bool ended_well = ledger_client_events(stream, w.last_id, take, &w, &cli_interrupted, err);
-		if (cli_interrupted)
+		if (!cli_watching())
 			break;
 		refused = !ended_well && error_code_status(err->code) < 500; /* asking again changes nothing */
 		if (refused)

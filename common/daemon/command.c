@@ -142,9 +142,13 @@ static int run(struct invocation *in, int argc, char **argv)
 static int finish_output(const struct invocation *in, int status)
 {
 	struct error err;
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	bool now = fflush(stdout) != 0;
+	if (!now && !ferror(stdout))
 		return status;
-	error_errno(&err, ERR_IO, errno, "cannot write to standard output");
+	if (now)
+		error_errno(&err, ERR_IO, errno, "cannot write to standard output");
+	else /* it failed earlier */
+		error_set(&err, ERR_IO, "cannot write to standard output");
 	int failed = program_fail(in, &err);
 	return status == EXIT_DONE ? failed : status;
 }

@@ -72,7 +72,7 @@ def test_what_a_user_shows_of_itself(me):
     me("user", "update", "@dora", "--clear-bio").ok
     assert me("user", "show", "@dora", "--json").json["user"]["bio"] == ""
     refused(me, "usage", "user", "update", "@dora", status=2)
-    assert "malformed_field" == refused(me, "malformed_field", "user", "update", "@dora", "--avatar", "xyz")["code"]
+    refused(me, "malformed_field", "user", "update", "@dora", "--avatar", "xyz", status=2)
     # Control characters from the chain do not reach the terminal.
     me("user", "update", "@dora", "--display-name", "a\x1b[31mb").ok
     assert "\x1b[31m" not in me("user", "show", "@dora").ok.out + me("user", "list").ok.out
@@ -170,10 +170,6 @@ def test_deposit_pay_withdraw(me):
         ("amount_not_positive", ["@bob", "@alice", "0", "USD"]),
         ("unknown_user", ["@bob", "@nobody", "1", "USD"]),
         ("unknown_user", ["@bob", "00000000-0000-8000-8000-000000000000", "1", "USD"]),
-        ("amount_malformed", ["@bob", "@alice", "1e3", "USD"]),
-        ("amount_malformed", ["@bob", "@alice", ".5", "USD"]),
-        ("malformed_field", ["@bob", "@alice", "1", "usd"]),
-        ("malformed_field", ["@bob", "@alice", "1", "USD", "--memo", "x" * 257]),
     ],
 )
 def test_refused_payments(me, code, args):
@@ -181,6 +177,20 @@ def test_refused_payments(me, code, args):
     nonce = me("user", "show", "@bob", "--json").json["nonce"]
     refused(me, code, "transfer", *args)
     assert me("user", "show", "@bob", "--json").json["nonce"] == nonce, "a refused transaction uses up no nonce"
+
+
+@pytest.mark.parametrize(
+    "code, args",
+    [
+        ("amount_malformed", ["transfer", "@bob", "@alice", "1e3", "USD"]),
+        ("amount_malformed", ["deposit", "@bob", ".5", "USD"]),
+        ("malformed_field", ["transfer", "@bob", "@alice", "1", "usd"]),
+        ("malformed_field", ["transfer", "@bob", "@alice", "1", "USD", "--memo", "x" * 257]),
+        ("malformed_field", ["stake", "@bob", "No Validator", "1", "USD"]),
+    ],
+)
+def test_what_is_no_payment_at_all_is_wrong_usage(me, code, args):
+    refused(me, code, *args, "--ledger-url", "http://127.0.0.1:1", status=2)
 
 
 def test_many_payments_of_one_user_at_once(me):
@@ -414,7 +424,10 @@ def test_a_block_by_hand(user_factory):
     me = user_factory("by-hand")
     assert "never started" in me("block", "produce").expect(1).err
     me("start", "--dev", "--block-interval", "10ms", *listen_options()).ok
-    assert me("block", "produce").expect(1).err.startswith("error: "), "it runs: two producers are refused"
+    assert "tana stop" in me("block", "produce").expect(1).err, "it runs: two producers are refused"
+    assert "wrong_state" == me("block", "produce", "--json").expect(1).error["code"]
+    for wrong in (["x"], ["--from", "2", "--to", "1"]):
+        me("verify", *wrong).expect(2)
     before = me("block", "show", "--json").ok.json["header"]["height"]
     me("stop").ok
     made = me("block", "produce", "--empty", "--json").ok.json

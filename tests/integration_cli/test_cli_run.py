@@ -62,6 +62,17 @@ def test_restart_keeps_the_options(me):
     assert argv[argv.index("--heartbeat-timeout") + 1] == "7s" and service(me)["url"] == first["url"]
 
 
+def test_keys_of_further_nodes_do_not_change_which_node_a_network_is_of(me):
+    me("start", "--dev", *me.listen).ok
+    assert "tailscale" in me("mesh", "register", env={"PATH": "/nowhere"}).expect(3).err
+    me("mesh", "register", "--dev", "--node-id", "v2", "--service", "ledger=70000").expect(2)
+    assert [k["name"] for k in me("keys", "list", "--json").ok.json["keys"] if k["kind"] == "node"] == ["validator-1"], "nothing is made for nothing"
+    me("mesh", "register", "--dev", "--node-id", "aaa").ok
+    me("keys", "new", "node", "own", "--out", me.config / "node-key.json").ok
+    me("stop").ok
+    me("start", "--dev", *me.listen).ok
+
+
 def test_restart_of_what_never_ran(me):
     assert "tana start" in me("restart").expect(1).err
 
@@ -157,10 +168,17 @@ def test_logs_and_following_them_across_a_rotation(me):
         f.write("without an end")
     last = json.loads(me("logs", "mesh", "--json").ok.out.splitlines()[-1])
     assert last == {"service": "mesh", "line": "without an end"}
+    log.rename(log.with_suffix(".2"))
     log.write_text("third\n")
     other = me.start("logs", "mesh", "-f")
     other.wait_for(lambda r: "third" in r.out)
     assert other.end(signal.SIGTERM) == 0
+    nobody = subprocess.Popen(me.argv("logs", "mesh", "-f"), env=me.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert nobody.stdout.readline() == b"third\n"
+    nobody.stdout.close()
+    with open(log, "a") as f:
+        f.write("for nobody\n")
+    assert nobody.wait(10 * PATIENCE) == 1 and b"standard output" in nobody.stderr.read()
     reader.wait_for(lambda r: "third" in r.out)
     assert reader.end(signal.SIGINT) == 130 and reader.out.replace("probe\n", "").startswith("first\nsecond\n")
 

@@ -55,6 +55,12 @@ const char *cli_chain(const struct cli *c)
 	return c->chain ? c->chain : option_text(c->in, "chain");
 }
 
+const char *cli_chain_flag(struct cli *c)
+{
+	bool given = strcmp(option_origin(c->in, "chain"), "flag --chain") == 0;
+	return given ? arena_printf(&c->arena, " --chain %s", cli_chain(c)).p : "";
+}
+
 const char *cli_service_url(struct cli *c, const char *service, const char **origin)
 {
 	const char *option = arena_printf(&c->arena, "%s-url", service).p;

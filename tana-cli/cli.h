@@ -35,6 +35,8 @@ struct mesh_client *cli_mesh_signing(struct cli *c, struct error *err);
 const char *cli_service_url(struct cli *c, const char *service, const char **origin);
 /* --chain. */
 const char *cli_chain(const struct cli *c);
+/* " --chain NAME" where it was given as a flag, for the commands in hints; else "". */
+const char *cli_chain_flag(struct cli *c);
 /* ERR_USAGE unless the text is a node id. */
 MUST_CHECK bool cli_node_id(const char *text, struct str *out, struct error *err);
 

@@ -38,6 +38,10 @@ static bool list(struct cli *c, struct error *err)
 		return true;
 	}
 	const struct ledger_block *b = all.blocks.items;
+	if (all.blocks.count == 0) {
+		say(c, "No blocks.");
+		return true;
+	}
 	table_begin(&t, &c->arena, columns, ARRAY_LEN(columns));
 	for (size_t i = 0; i < all.blocks.count; i++) {
 		struct block_header h;

@@ -159,7 +159,7 @@ static bool check(struct cli *c, struct error *err)
 	check_directory(&k, "logins", "a file of yours alone, and holds a login");
 	for (size_t i = 0; i < keys.count; i++)
 		if (keys.items[i].problem)
-			found(&k, keys.items[i].path, str_from(keys.items[i].problem), STR_NONE);
+			found(&k, keys.items[i].path, str_from(keys.items[i].problem), str_from(keys.items[i].remedy));
 	struct check_report r = {(int64_t)k.count, (int64_t)keys.count, {k.list ? (void *)k.list : arena_alloc(&c->arena, 0), k.count}};
 	if (c->json)
 		json_print(&check_report_message, &r);

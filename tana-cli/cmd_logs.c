@@ -107,7 +107,8 @@ static bool logs(struct cli *c, struct error *err)
 	if (n == 0) {
 		error_set(err, ERR_NOT_FOUND, "Chain %s has no log%s%s yet.", cli_chain(c), only ? " of " : "", only ? only : "");
 		return error_hint(err,
-				  "a network started with --foreground logs to its terminal; start one in the background: tana start --dev");
+				  "a network started with --foreground logs to its terminal; start one in the background: tana start --dev%s",
+				  cli_chain_flag(c));
 	}
 	bool ok = !following || follow(c, files, n);
 	for (size_t i = 0; i < n; i++) {

@@ -58,7 +58,8 @@ static void stop_started(struct cli *c, const bool *started)
 	cli_interrupted = 0; /* a further signal cuts the waiting short */
 	for (size_t n = service_count(); n-- > 0;) {
 		struct error err;
-		if (!started[n])
+		/* One that failed has ended by itself. */
+		if (!started[n] || !process_runs(service_lock_path(c, services[n].name)))
 			continue;
 		if (service_stop(c, services[n].name, option_int(c->in, "wait-timeout"), &err))
 			say(c, "Stopped %s again.", services[n].name);
@@ -291,7 +292,7 @@ static bool restart(struct cli *c, struct error *err)
 	}
 	if (known == 0) {
 		error_set(err, ERR_WRONG_STATE, "Chain %s was never started.", cli_chain(c));
-		return error_hint(err, "tana start --dev");
+		return error_hint(err, "tana start --dev%s", cli_chain_flag(c));
 	}
 	if (c->json) {
 		bool ready;
@@ -317,7 +318,7 @@ static bool status(struct cli *c, struct error *err)
 		print_status(c, &list);
 	if (!all_ready) {
 		c->status = EXIT_UNHEALTHY;
-		const char *chain = strcmp(option_origin(c->in, "chain"), "flag --chain") == 0 ? arena_printf(&c->arena, " --chain %s", cli_chain(c)).p : "";
+		const char *chain = cli_chain_flag(c);
 		hint(c, "start what is stopped: tana start%s%s; see why: tana logs%s", by_systemd ? "" : " --dev", chain, chain);
 	}
 	return true;

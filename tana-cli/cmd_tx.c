@@ -114,6 +114,10 @@ static bool list(struct cli *c, struct error *err)
 		return true;
 	}
 	const struct ledger_tx *items = all.transactions.items;
+	if (all.transactions.count == 0) {
+		say(c, "No transactions.");
+		return true;
+	}
 	table_begin(&t, &c->arena, columns, ARRAY_LEN(columns));
 	for (size_t i = 0; i < all.transactions.count; i++) {
 		struct tx parsed;
@@ -155,11 +159,18 @@ static bool submit(struct cli *c, struct error *err)
 	struct wallet_signed sent = {.message = STR_NONE};
 	struct ledger_receipt receipt;
 	struct ledger_tx t;
-	bool ok = read_source(c, invocation_arg(c->in, "file"), &text, err) &&
-		  json_read_text(buf_str(&text), &ledger_submission_message, &s, &c->arena, err) &&
-		  ed25519_signature_from_text(s.signature, KEY_LENIENT, &sent.signature, err);
+	struct error why;
+	const char *file = invocation_arg(c->in, "file");
+	if (!read_source(c, file, &text, err)) {
+		buf_free(&text);
+		return false;
+	}
+	bool ok = json_read_text(buf_str(&text), &ledger_submission_message, &s, &c->arena, &why) &&
+		  ed25519_signature_from_text(s.signature, KEY_LENIENT, &sent.signature, &why);
 	buf_free(&text);
-	if (!ok || !ledger_open(c, err))
+	if (!ok)
+		return error_set(err, why.code, "%s is no signed transaction: %s", strcmp(file, "-") == 0 ? "Standard input" : file, why.message);
+	if (!ledger_open(c, err))
 		return false;
 	sent.message = s.message;
 	sha256(&sent.id, s.message.p, s.message.n);

@@ -37,7 +37,7 @@ bool companion_plan(struct cli *c, const char *service, const char *command, str
 		return true;
 	if (!service_record_read(c, service, &r)) {
 		error_set(err, ERR_WRONG_STATE, "%s of chain %s was never started here, so its data is not known.", service, cli_chain(c));
-		return error_hint(err, "start it: tana start --dev; or say where the data is: %s %s --help", s->binary, command);
+		return error_hint(err, "start it: tana start --dev%s; or say where the data is: %s %s --help", cli_chain_flag(c), s->binary, command);
 	}
 	if (!service_launch_of(c, &r, &last, err))
 		return false;

@@ -136,11 +136,22 @@ static bool explain_missing(struct error *err, const char *path)
 	return false;
 }
 
+static bool explain_sealed(struct error *err)
+{
+	const char *file = getenv("TANA_PASSPHRASE_FILE");
+	char passphrase[PASSPHRASE_MAX];
+	struct error why;
+	if (file && file[0] && !keystore_passphrase_file(file, passphrase, &why))
+		return error_hint(err, "TANA_PASSPHRASE_FILE: %s", why.message);
+	wipe(passphrase, sizeof passphrase);
+	return error_hint(err, "put its passphrase into a file and set TANA_PASSPHRASE_FILE to it, or run this on a terminal");
+}
+
 bool keystore_open(struct cli *c, const char *path, struct keyfile *out, struct error *err)
 {
 	if (!keyfile_read(path, find_passphrase, c, &c->arena, out, err)) {
 		if (err->code == ERR_KEY_NEEDED && file_exists(path) && !err->hint[0])
-			error_hint(err, "put its passphrase into a file and set TANA_PASSPHRASE_FILE to it, or run this on a terminal");
+			explain_sealed(err);
 		return explain_missing(err, path);
 	}
 	if (!out->has_secret) {
@@ -270,6 +281,7 @@ static void classify(struct cli *c, struct keystore_entry *e, const char *dir, s
 		e->kind = "service";
 	if (!keystore_look(c, e->path, &e->key, &why)) {
 		e->problem = arena_strdup(&c->arena, why.message);
+		e->remedy = why.hint[0] ? arena_strdup(&c->arena, why.hint) : NULL;
 		e->name = arena_copy(&c->arena, stem);
 		return;
 	}

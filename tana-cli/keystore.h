@@ -40,6 +40,7 @@ struct keystore_entry {
 	struct str name; /* node id, node/service, @name */
 	struct keyfile key;
 	const char *problem; /* NULL: fine */
+	const char *remedy;  /* what to do about it; NULL: nobody knows */
 };
 struct keystore_list {
 	struct keystore_entry *items;

@@ -27,7 +27,7 @@ static const struct program tana = {
 		"Keys lie in ~/.config/tana, readable by their owner only: sovereign-key.json, node-key.json (this machine's node), "
 		"node-key-<nodeId>.json, <nodeId>-<service>-key.json, users/<@name>.json. A key sealed with a passphrase asks for "
 		"it on the terminal, or takes the first line of the file that TANA_PASSPHRASE_FILE names.\n\n"
-		"Exit status: 0 done, 1 refused or failed, 2 usage, 3 service not reachable, 4 key needed, 5 timed out, 6 unhealthy "
+		"Exit status: 0 done, 1 refused or failed, 2 usage, 3 service not reachable, 4 key or login needed, 5 timed out, 6 unhealthy "
 		"or verification failed, 130 interrupted.",
 	.options = tana_options,
 	.commands = tana_commands,

@@ -78,7 +78,8 @@ def test_check_names_each_place_with_secrets_that_others_can_read(me):
         path.chmod(mode)
     told = me("config", "check", "--json").expect(1).json
     assert told["problems"] == 3 and [f["path"] for f in told["found"]] == [str(chain.parent), str(login), str(key)]
-    assert told["found"][1]["hint"] == f"chmod 600 {login}" and all(str(f["path"]).rsplit("/", 1)[1] in f["problem"] for f in told["found"])
+    assert [f["hint"] for f in told["found"]] == [f"chmod 700 {chain.parent}", f"chmod 600 {login}", f"chmod 600 {key}"]
+    assert all(str(f["path"]).rsplit("/", 1)[1] in f["problem"] for f in told["found"])
     chain.parent.chmod(0o700)
     chain.chmod(0o644)
     assert "mode 0644" in me("config", "check").expect(1).out

@@ -102,6 +102,7 @@ def test_a_sealed_key_opens_with_its_passphrase_only(me, passphrase_file, tmp_pa
     assert opened["sealed"] is True and oracle.Key(bytes.fromhex(opened["privateKey"][8:])).public == file["publicKey"]
     assert me(*show, env=wrong).expect(4).error["code"] == "key_file"
     assert "TANA_PASSPHRASE_FILE" in me(*show).expect(4).error["hint"]
+    assert "cannot open" in me(*show, env={"TANA_PASSPHRASE_FILE": str(tmp_path / "nothing")}).expect(4).error["hint"]
     # Its public half needs none.
     assert me("keys", "show", "sovereign", "--json").ok.json["publicKey"] == file["publicKey"]
 

@@ -86,7 +86,7 @@ static enum db_status run_fill(struct db_job *job, struct db_conn *c, struct err
 bool tx_index_fill(struct db_pool *pool, int64_t max_transaction_bytes, struct error *err)
 {
 	for (bool told = false;; told = true) {
-		int64_t filled, newest;
+		int64_t filled = 0, newest = 0;
 		struct db_conn *c = db_pool_reader(pool, err);
 		if (!c)
 			return false;

@@ -26,8 +26,6 @@
 #include "oidc.h"
 #include "oidc_commands.h"
 
-enum { CONNECTION_MEMORY = 8 * 1024 /* bytes: ten thousand desktops may wait, each with a connection */ };
-
 static bool identity_ready(void *ctx, struct error *err)
 {
 	struct identity *id = ctx;
@@ -90,7 +88,6 @@ static bool identity_start(void *state, const struct invocation *in, struct http
 	http->description = IDENTITY_DESCRIPTION;
 	http->routes = identity_routes;
 	http->route_count = identity_route_count;
-	http->connection_memory = CONNECTION_MEMORY;
 	http->cors_origins = id->config.allow_origins[0] ? id->config.allow_origins : NULL;
 	http->cors_headers = "Authorization, Content-Type, Last-Event-ID, X-Tana-Poll-Secret";
 	http->ctx = id;

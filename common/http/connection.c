@@ -46,6 +46,7 @@ void connection_notify(void *worker, struct MHD_Connection *mc, void **context, 
 		opened(worker, mc, context);
 		break;
 	case MHD_CONNECTION_NOTIFY_CLOSED:
+		request_abandoned(*context);
 		closed(worker, *context);
 		*context = NULL;
 		break;

@@ -107,6 +107,31 @@ static void leave_phase(struct connection *c)
 
 /* ---- begin ---- */
 
+/*
+ * libmicrohttpd takes a query apart at once, and where its memory does not suffice it forgets what it was doing: the client gets no answer, and the
+ * request no end. So what may take more than half of that memory (the other half is the rest of the header's) is refused past it.
+ */
+static bool target_fits(const struct http_request *r)
+{
+	const char *end = r->target + r->target_len, *p = memchr(r->target, '?', r->target_len);
+	size_t need = r->target_len;
+	for (; p; p = memchr(p + 1, '&', (size_t)(end - p - 1)))
+		need += MHD_ARGUMENT_BYTES;
+	return need <= r->server->o.connection_memory / 2;
+}
+
+static void refuse_target(struct http_request *r)
+{
+	struct connection *c = r->connection;
+	request_make_id(r->server, r->id);
+	r->refusal = http_reply_error_code(r, ERR_TOO_LARGE, "the target is too long, or has too many parameters");
+	r->refusal->status = r->status = MHD_HTTP_URI_TOO_LONG;
+	r->stage = STAGE_DISCARD;
+	c->cut_answer = r->server->o.tls_cert ? STR_NONE : answer_as_bytes(r, r->refusal);
+	set_phase(c, CONN_DISCARDING);
+	connection_cut(c, clock_mono_ms());
+}
+
 void *request_begin(void *server, const char *target, struct MHD_Connection *mc)
 {
 	(void)server;
@@ -118,6 +143,9 @@ void *request_begin(void *server, const char *target, struct MHD_Connection *mc)
 	r->target = copy.p;
 	r->target_len = copy.n;
 	request_metrics_begin(r->server->metrics);
+	c->request = r;
+	if (!target_fits(r))
+		refuse_target(r);
 	return r;
 }
 
@@ -315,10 +343,19 @@ void request_end(void *server, struct MHD_Connection *mc, void **request, enum M
 	log_access(r, duration_ns);
 	for (struct http_reply *reply = r->replies; reply; reply = reply->next)
 		reply_release(reply);
+	c->request = NULL;
 	atomic_store(&c->later, LATER_NONE);
 	set_deadline(c, now_ns / 1000000 + r->server->o.idle_timeout_ms);
 	leave_phase(c);
 	give_back_request(c->worker, r);
+}
+
+void request_abandoned(struct connection *c)
+{
+	void *request = c->request;
+	/* Whoever finishes a deferred answer may be using its request: such a one is always ended before. */
+	if (c->request && c->request->stage != STAGE_LATER)
+		request_end(c->worker->server, c->mhd, &request, MHD_REQUEST_TERMINATED_WITH_ERROR);
 }
 
 /* ---- what handlers ask ---- */

@@ -38,6 +38,7 @@ enum {
 	SWEEP_MS = 250,
 	FILE_READ_MAX = 64 * 1024,    /* bytes: smaller files leave in one write with their header, which costs less than sendfile */
 	MHD_POOL_BYTES = 16 * 1024, /* a connection's memory inside libmicrohttpd: request header, and answer header or chunk */
+	MHD_ARGUMENT_BYTES = 64,    /* of it, for each argument of a query beside its text */
 	STREAM_COMMENT_MS = 15000,
 	HUBS_MAX = 8,
 };
@@ -71,6 +72,7 @@ struct connection {
 	_Atomic int later;                /* enum later_state of the request under way */
 	struct connection *next_woken;    /* in its worker's list of those */
 	_Atomic int64_t deadline_ms;      /* monotonic; INT64_MAX: none */
+	struct http_request *request;     /* under way; NULL: none */
 	struct str cut_answer;            /* CONN_DISCARDING: what to write when the deadline comes first; set before the phase */
 	struct address_key address;
 	bool loopback, trusted; /* trusted: a proxy's */
@@ -214,6 +216,8 @@ enum MHD_Result request_step(void *server, struct MHD_Connection *mc, const char
 			     const char *upload, size_t *upload_size, void **request);
 void request_end(void *server, struct MHD_Connection *mc, void **request, enum MHD_RequestTerminationCode how);
 void request_free(struct http_request *r);
+/* The connection is closed: a request that libmicrohttpd has not ended is ended. */
+void request_abandoned(struct connection *c);
 
 /* The route's limit of the body, in bytes. */
 static inline uint64_t request_body_max(const struct http_request *r)

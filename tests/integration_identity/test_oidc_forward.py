@@ -67,6 +67,9 @@ def test_who_may_pass(provider_factory, ledger):
         refused(forward(provider, shown, {"group": "admins"}), 403, "not_allowed")
         assert forward(provider, shown, {"mode": "redirect", "rd": "https://evil.example/"}).status_code == 200  # there is nothing to redirect
 
+    # Whatever else the browser has of the applications.
+    assert forward(provider, {"theirs": "x" * 6000, **shown}).status_code == 200
+
     # What applications see opens nothing else.
     token = shown["tana_forward"]
     assert good(provider.ask("GET", "/auth/session/verify", headers={"Authorization": "Bearer " + token}), 401)["code"] == "token_invalid"

@@ -391,6 +391,42 @@ static void huge_header(void **state)
 	buf_free(&request);
 }
 
+static bool nothing_in_flight(const struct http_server *s)
+{
+	struct answer a;
+	int fd = dial(s);
+	say(fd, GET("/metrics"));
+	assert_true(hear(fd, &a));
+	bool nothing = strstr(buf_z(&a.body), "tana_test_http_requests_in_flight 1\n") != NULL; /* but this one */
+	buf_free(&a.body);
+	close(fd);
+	return nothing;
+}
+
+/* Every target is answered, however long and however many parameters it has, and no request is forgotten. */
+static void huge_targets(void **state)
+{
+	static const struct {
+		const char *piece;
+		size_t count;
+		int status;
+	} all[] = {{"a&", 100, 400}, {"a&", 130, 414}, {"a&", 250, 414}, {"a&", 260, 414}, {"a&", 4000, 414}, {"a", 7000, 400}, {"a", 8200, 414}, {"a", 16300, 414}, {"a=b&", 200, 414}};
+	struct buf request = {0};
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		buf_clear(&request);
+		buf_puts(&request, "GET /things/a?");
+		for (size_t n = 0; n < all[i].count; n++)
+			buf_puts(&request, all[i].piece);
+		buf_puts(&request, " HTTP/1.1\r\nHost: x\r\n\r\n");
+		ask(*state, buf_z(&request), all[i].status, all[i].status == 414 ? "\"code\":\"too_large\"" : NULL);
+	}
+	buf_free(&request);
+	for (int64_t end = clock_mono_ms() + PATIENCE_MS; !nothing_in_flight(*state);) {
+		assert_true(clock_mono_ms() < end);
+		nap(50);
+	}
+}
+
 static void own_endpoints(void **state)
 {
 	ask(*state, GET("/health"), 200, "{\"status\":\"ok\",\"service\":\"test\",\"own\":1}");
@@ -441,6 +477,7 @@ int main(void)
 		cmocka_unit_test(expectations),
 		cmocka_unit_test(garbage),
 		cmocka_unit_test(huge_header),
+		cmocka_unit_test(huge_targets),
 		cmocka_unit_test(own_endpoints),
 	};
 	return cmocka_run_group_tests(tests, open_server, close_server);

@@ -41,6 +41,12 @@ static bool subject_of(struct cli *c, struct subject *s, struct error *err)
 			return false;
 		s->k.node_id = node;
 		s->path = path_node_key(&c->arena, node);
+		/* One node, one key. */
+		struct keyfile own;
+		struct error ignored;
+		const char *own_path = path_own_node_key(&c->arena);
+		if (!out && file_exists(own_path) && keystore_look(c, own_path, &own, &ignored) && str_equal(own.node_id, node))
+			s->path = own_path;
 	} else if (strcmp(kind, "service") == 0 && names <= 2) {
 		if (first && second && !mesh_service_type_valid(str_from(second))) {
 			error_set(err, ERR_USAGE, "'%s' is no service.", second);

@@ -69,13 +69,18 @@ static bool give_keys(struct cli *c, struct str node_id, const struct json_list 
 	return true;
 }
 
-/* The node's key file, made when there is none: node-key-<id>.json, or without --node-id node-key.json, this machine's own. */
+/* The node's key file, made when there is none: node-key-<id>.json, or without --node-id node-key.json, this machine's own. One that `tana keys new node`
+ * made for it under its name is taken. */
 static bool open_or_make_node_key(struct cli *c, const char **path, struct keyfile *k, bool *created, struct error *err)
 {
 	const char *named = option_text(c->in, "node-id");
 	struct str id;
 	*path = named ? keystore_node_path(c, named, err) : path_own_node_key(&c->arena);
 	*created = false;
+	if (!named && !file_exists(*path) && file_exists(path_node_key(&c->arena, str_from(cli_machine_id(c))))) {
+		named = cli_machine_id(c);
+		*path = path_node_key(&c->arena, str_from(named));
+	}
 	if (!*path || (named && !cli_node_id(named, &id, err)))
 		return false;
 	if (file_exists(*path)) {

@@ -147,7 +147,7 @@ static void report_chain(struct cli *c, const struct genesis *g)
 	say(c, "  validator  %.*s%s", STR_ARG(ids[0]), g->validators.count > 1 ? ", and others" : "");
 	say(c, "  genesis    %s", path_short(&c->arena, r.genesis_file.p));
 	say(c, "  hash       %.*s", STR_ARG(r.genesis_hash));
-	hint(c, "start it: tana start --dev --chain %s", cli_chain(c));
+	hint(c, "start it: tana start%s --chain %s", file_exists(path_sovereign_key(&c->arena)) ? "" : " --dev", cli_chain(c));
 }
 
 static bool new_chain(struct cli *c, struct error *err)

@@ -64,6 +64,16 @@ def test_the_machines_own_node_needs_no_name(user):
     assert made["keyFile"] == str(user.config / "node-key.json")
     assert user("mesh", "register", "--dev", "--node-id", made["nodeId"], "--json").ok.json["keyFile"] == made["keyFile"]
     assert user("mesh", "status", "--json").ok.json["ownNode"] == made["nodeId"]
+    assert user("keys", "new", "node", made["nodeId"], "--json").expect(1).error["code"] == "already_exists", "one node, one key"
+
+
+def test_a_key_made_for_this_machine_beforehand_is_the_one_that_registers(user, user_factory, url):
+    name = user("mesh", "register", "--dev", "--json").ok.json["nodeId"]
+    other = user_factory("other", url)
+    key = other("keys", "new", "node", name, "--json").ok.json
+    done = other("mesh", "register", "--dev", "--json").expect(1)
+    assert done.error["code"] == "node_id_taken" and not (other.config / "node-key.json").exists()
+    assert other("keys", "show", name, "--json").ok.json["publicKey"] == key["publicKey"]
 
 
 def test_another_key_for_a_known_node_is_refused(user, user_factory, url):

@@ -218,6 +218,7 @@ static struct mempool_store *open_mempool(struct ledger *l, struct error *err)
 		.producer = l->config.role == LEDGER_PRODUCER,
 		.consumer = str_present(l->config.validator_id) ? l->config.validator_id.p : "front",
 		.chain_id = arena_printf(&l->arena, "%.*s", STR_ARG(l->chain_id)).p,
+		.genesis = l->genesis.hash,
 		.allow_lossy = l->config.redis_allow_lossy,
 	};
 	return mempool_redis_open(&o, err);

@@ -77,6 +77,22 @@ static bool judge_settings(const struct redis_reply *config, struct error *err)
 
 #define SETTINGS_COMMAND REDIS_WORDS(STR_LIT("CONFIG"), STR_LIT("GET"), STR_LIT("appendonly"), STR_LIT("appendfsync"))
 
+/* Ours, or nobody's until now. It is asked for before it is set, since a Redis that is full still answers. */
+static bool check_chain(struct mempool_redis *m, struct arena *arena, struct error *err)
+{
+	struct redis_reply chain;
+	if (!redis_command(m->out, REDIS_WORDS(STR_LIT("GET"), STR_LIT(CHAIN_KEY)), arena, &chain, err))
+		return false;
+	if (chain.type == REDIS_TYPE_NULL &&
+	    (!redis_command(m->out, REDIS_WORDS(STR_LIT("SETNX"), STR_LIT(CHAIN_KEY), str_from(m->genesis)), arena, NULL, err) ||
+	     !redis_command(m->out, REDIS_WORDS(STR_LIT("GET"), STR_LIT(CHAIN_KEY)), arena, &chain, err)))
+		return false;
+	if (chain.type == REDIS_TYPE_TEXT && str_is(chain.text, m->genesis))
+		return true;
+	error_set(err, ERR_CONFIG, "what waits in this Redis is of another chain: its key " CHAIN_KEY " is not the genesis hash %s", m->genesis);
+	return error_hint(err, "use another Redis or another of its databases (redis://host/1); when that chain is gone: DEL " STREAM " " CHAIN_KEY);
+}
+
 static bool check_settings(struct mempool_redis *m, struct error *err)
 {
 	struct arena arena;
@@ -93,6 +109,7 @@ static bool check_settings(struct mempool_redis *m, struct error *err)
 		}
 		ok = ok && judge_settings(&config, err);
 	}
+	ok = ok && check_chain(m, &arena, err);
 	arena_free(&arena);
 	return ok;
 }
@@ -471,6 +488,7 @@ struct mempool_store *mempool_redis_open(const struct mempool_redis_options *o, 
 	m->url = xstrdup(o->url);
 	m->consumer = xstrdup(o->consumer ? o->consumer : "");
 	m->channel = channel_of(o->chain_id);
+	hash_to_text(&o->genesis, m->genesis);
 	m->last = &m->first;
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_condattr_init(&attr);

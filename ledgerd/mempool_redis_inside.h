@@ -10,12 +10,14 @@
 
 #define STREAM "tx:pending"
 #define GROUP "validators"
+#define CHAIN_KEY "tx:pending:chain"
 
 enum { HANDLE_TEXT_SIZE = 48 /* "<ms>-<n>" */ };
 
 struct mempool_redis {
 	struct mempool_store store;
 	bool producer, allow_lossy;
+	char genesis[HASH_TEXT_LEN + 1];
 	char *url, *consumer, *channel;
 	struct mempool_events events;
 

@@ -383,6 +383,28 @@ static bool opens(bool lossy, enum error_code code)
 	return s != NULL;
 }
 
+/* What waits is of one chain: another one's producer would take it and refuse it. */
+static void one_chain(void **state)
+{
+	(void)state;
+	static struct recorder r;
+	struct error err;
+	struct mempool_redis_options o = {.url = url, .producer = true, .consumer = "one", .chain_id = "test", .genesis = {{1}}};
+	open_store(&r, true, "one");
+	append(&r, "ours");
+	struct mempool_store *s = mempool_redis_open(&o, &err);
+	assert_null(s);
+	assert_int_equal(err.code, ERR_CONFIG);
+	close_store(&r);
+	(void)ask(REDIS_WORDS(STR_LIT("DEL"), STR_LIT("tx:pending"), STR_LIT("tx:pending:chain")));
+	s = mempool_redis_open(&o, &err);
+	assert_non_null(s);
+	s->ops->free(s);
+	o.genesis.b[0]++;
+	assert_null(mempool_redis_open(&o, &err));
+	(void)ask(REDIS_WORDS(STR_LIT("DEL"), STR_LIT("tx:pending"), STR_LIT("tx:pending:chain")));
+}
+
 /* 202 means durable: a Redis that may lose things is refused, at the start and later. */
 static void durability(void **state)
 {
@@ -461,7 +483,8 @@ static void away(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(shared), cmocka_unit_test(redelivered), cmocka_unit_test(odd_entries), cmocka_unit_test(durability), cmocka_unit_test(away),
+		cmocka_unit_test(shared), cmocka_unit_test(redelivered), cmocka_unit_test(odd_entries), cmocka_unit_test(one_chain), cmocka_unit_test(durability),
+		cmocka_unit_test(away),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "chain_file.h"
 #include "commands.h"
 #include "keystore.h"
 #include "output.h"
@@ -86,8 +87,34 @@ static struct str key_text(struct cli *c, const struct ed25519_public *k)
 	return arena_copy(&c->arena, str_from(z));
 }
 
+/* Does the chain know the node by this key, as one that makes blocks? False with *err: it did when it began, and its ledger cannot be asked. */
+static bool ask_chain(struct cli *c, struct str id, struct str key, bool *makes_blocks, struct error *err)
+{
+	enum { ASK_MS = 2000 };
+	struct json_list now;
+	struct genesis g;
+	struct error ignored;
+	struct ledger_client *ledger = ledger_client_new(cli_service_url(c, "ledger", NULL), "tana", ASK_MS, &ignored);
+	bool asked = ledger && ledger_client_validators(ledger, &c->arena, &now, &ignored);
+	ledger_client_free(ledger);
+	*makes_blocks = false;
+	const struct ledger_validator *v = asked ? now.items : NULL;
+	for (size_t i = 0; asked && i < now.count; i++)
+		*makes_blocks = *makes_blocks || (str_equal(v[i].id, id) && str_equal(v[i].public_key, key));
+	if (asked || !chain_genesis(c, NULL, &g, &ignored))
+		return true;
+	const struct genesis_validator *first = g.validators.items;
+	for (size_t i = 0; i < g.validators.count; i++)
+		if (str_equal(first[i].id, id) && str_equal(first[i].public_key, key)) {
+			error_set(err, ERR_WRONG_STATE, "%.*s makes blocks of chain %.*s with this key, and its ledger does not run.", STR_ARG(id), STR_ARG(g.chain_id));
+			return error_hint(err, "start it first: the chain has to be told of the new key while its ledger runs with the old one");
+		}
+	return true;
+}
+
 static bool rotate_node(struct cli *c, struct rotation *r, struct error *err)
 {
+	bool makes_blocks;
 	struct mesh_node node;
 	struct mesh_node_answer answer;
 	struct str id = r->old.node_id, old_key = key_text(c, &r->old.public_key), new_key = key_text(c, &r->fresh.public_key);
@@ -98,10 +125,14 @@ static bool rotate_node(struct cli *c, struct rotation *r, struct error *err)
 			error_hint(err, "another of your nodes: --node-id ID (tana keys list); or register it: tana mesh register --node-id %.*s", STR_ARG(id));
 		return false;
 	}
+	if (!ask_chain(c, id, old_key, &makes_blocks, err))
+		return false;
 	if (!str_equal(node.public_key, new_key)) {
 		if (!str_equal(node.public_key, old_key))
 			return error_set(err, ERR_KEY_FILE, "The coordinator knows %.*s by another key than the one in %s.", STR_ARG(id),
 					 r->path);
+		if (makes_blocks)
+			note(c, "%.*s makes blocks with this key: the chain has to be told of the new one, before its ledger is started again.", STR_ARG(id));
 		if (!confirm(c, err, "Rotate the key of node %.*s?", STR_ARG(id)))
 			return false;
 		if (!mesh_client_node_rotate(c->mesh, id, &r->old.secret, &r->fresh.secret, &c->arena, &answer, err))
@@ -110,6 +141,8 @@ static bool rotate_node(struct cli *c, struct rotation *r, struct error *err)
 	if (!rotation_finish(r, err))
 		return false;
 	tell_rotated(c, r, id.p, old_key, new_key);
+	if (makes_blocks)
+		hint(c, "now tell the chain: tana validator update %.*s --public-key %.*s; and then: tana restart", STR_ARG(id), STR_ARG(new_key));
 	return true;
 }
 

@@ -377,7 +377,8 @@ const struct command tana_commands[] = {
 	{.path = "mesh rotate-key", .options = rotate_key_options, .run = cmd_mesh_rotate_key,
 	 .summary = "Replace a node's key by a new one.",
 	 .doc = "Both keys sign; the node's status and admission stay. If it is cut short, run it again: it goes on where it "
-		"was.\n\n"
+		"was. The chain knows a validator by its key too, and is told by tana validator update ID --public-key KEY while the ledger still runs with the "
+		"old one; afterwards the ledger is started again.\n\n"
 		"--json: {nodeId, oldPublicKey, newPublicKey, keyFile}.",
 	 .example = "tana mesh rotate-key --node-id validator-1"},
 	{.path = "mesh audit", .options = audit_options, .run = cmd_mesh_audit, .summary = "The log of every signed change.",

@@ -438,3 +438,17 @@ def test_a_block_by_hand(user_factory):
     assert me("block", "show", "--json").ok.json["header"]["height"] == before + 1
     assert me("proof", "get", "state", "supply:USD", "--out", "p.json", "--json").ok.json == {"file": "p.json"}
     assert me("proof", "verify", "p.json", "--json").ok.json["valid"] is True
+
+
+def test_a_validators_key_is_rotated_on_the_chain_too(user_factory):
+    me = user_factory("rotating")
+    me("start", "--dev", "--block-interval", "10ms", *listen_options()).ok
+    me("mesh", "register", "--dev", "--node-id", "validator-1").ok
+    me("mesh", "approve", "validator-1", "-y").ok
+    nowhere = ["--ledger-url", "http://127.0.0.1:1"]
+    assert me("mesh", "rotate-key", "--node-id", "validator-1", "-y", "--json", *nowhere).expect(1).error["code"] == "wrong_state"
+    done = me("mesh", "rotate-key", "--node-id", "validator-1", "-y", "--json").ok
+    assert f"tana validator update validator-1 --public-key {done.json['newPublicKey']}" in done.err
+    me("validator", "update", "validator-1", "--public-key", done.json["newPublicKey"], "-y").ok
+    me("restart").ok
+    me("user", "create", "@late").ok

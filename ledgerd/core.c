@@ -41,6 +41,7 @@ static bool get_entry(void *ctx, struct str key, struct str *value, struct error
 	struct arena arena;
 	if (state_cache_get(c->cache, key, value))
 		return true;
+	c->look_ahead = LOOK_AHEAD;
 	struct db_conn *conn = db_pool_reader(c->l->pool, err);
 	if (!conn)
 		return false;

@@ -24,15 +24,18 @@ static void finish(struct admitting *a, enum admission result, const struct erro
 
 /* ---- What needs no lock: entries fetched together, the signature ---- */
 
-/* Which of the entries that the transaction is about are neither in the outlook nor cached. Under the lock. */
+/* Which of the entries that the transaction is about are neither in the outlook nor cached; not looked for while all of them always are. Under the lock. */
 static size_t missing_entries(struct admitting *a, struct str missing[CHAIN_KEYS_MAX])
 {
 	struct core *c = a->core;
 	struct str keys[CHAIN_KEYS_MAX], value;
+	if (c->look_ahead == 0)
+		return 0;
 	size_t n = chain_keys_of(&a->tx, &a->arena, keys), wanted = 0;
 	for (size_t i = 0; i < n; i++)
 		if (!strmap_get(&c->outlook.entries, keys[i]) && !state_cache_get(c->cache, keys[i], &value))
 			missing[wanted++] = keys[i];
+	c->look_ahead = wanted > 0 ? LOOK_AHEAD : c->look_ahead - 1;
 	return wanted;
 }
 

@@ -58,6 +58,7 @@ struct core {
 	struct arena scratch;              /* of the lock's holder, reset by it */
 	struct state_cache *cache;
 	uint64_t epoch;                    /* grows when the cache follows a block */
+	unsigned look_ahead;               /* so many admissions look first for entries that are not cached: some were not, a while ago */
 	struct chain_view outlook;         /* the state when all that is ready has been applied */
 	bool outlook_stale;                /* something it has left the queue: pool_tend_outlook comes before it is asked */
 	int64_t outlook_made_ms;           /* monotonic: when it was last made anew */
@@ -83,6 +84,7 @@ struct core {
 };
 
 /* core.c */
+enum { LOOK_AHEAD = 1000 /* admissions, after an entry was read from the database */ };
 struct chain_source core_source(struct core *c);
 /* The last nonce of a user as a view sees it; false: there is none, or it cannot be read. */
 MUST_CHECK bool core_last_nonce(struct core *c, struct chain_view *v, struct str user, int64_t *nonce);

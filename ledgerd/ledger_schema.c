@@ -123,5 +123,19 @@ const struct db_migration ledger_migrations[] = {
 		.postgres = "ALTER TABLE transactions DROP CONSTRAINT transactions_id_key;"
 			    "CREATE TABLE transaction_runs (first BIGINT PRIMARY KEY, last BIGINT NOT NULL, entries BIGINT NOT NULL);",
 	},
+	{
+		/* On SQLite a row's number is its key, so that rows at the end are added without setting pages in order; the id is the message's hash. */
+		.name = "0004 what waits by number",
+		.sql = "",
+		.sqlite = "CREATE TABLE pending_by_number ("
+			  " seq INTEGER PRIMARY KEY,"
+			  " message TEXT NOT NULL,"
+			  " signature TEXT NOT NULL,"
+			  " received_at BIGINT NOT NULL);"
+			  "INSERT INTO pending_by_number SELECT seq, message, signature, received_at FROM local_pending;"
+			  "DROP TABLE local_pending;"
+			  "ALTER TABLE pending_by_number RENAME TO local_pending;",
+		.postgres = "ALTER TABLE local_pending DROP COLUMN id;",
+	},
 };
 const size_t ledger_migration_count = ARRAY_LEN(ledger_migrations);

@@ -9,8 +9,8 @@
 
 enum { PAGE = 1000 };
 
-DB_SQL_ARRAYS(SQL_PUT, "INSERT INTO local_pending (seq, id, message, signature, received_at) VALUES ($1, $2, $3, $4, $5)",
-	      "INSERT INTO local_pending (seq, id, message, signature, received_at) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[])");
+DB_SQL_ARRAYS(SQL_PUT, "INSERT INTO local_pending (seq, message, signature, received_at) VALUES ($1, $2, $3, $4)",
+	      "INSERT INTO local_pending (seq, message, signature, received_at) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[])");
 DB_SQL(SQL_DROP, "DELETE FROM local_pending WHERE seq >= $1 AND seq <= $2");
 DB_SQL(SQL_PAGE, "SELECT seq, message, signature, received_at FROM local_pending WHERE seq > $1 ORDER BY seq LIMIT $2");
 
@@ -36,38 +36,35 @@ struct append_job {
 	uint64_t seq;
 };
 
-enum { PUT_ARGS = 5, PUT_TEXTS = HASH_TEXT_LEN + 1 + ED25519_SIGNATURE_TEXT_LEN + 1, PUT_MANY = 128 };
+enum { PUT_ARGS = 4, PUT_MANY = 128 };
 
-static void put_args(const struct append_job *j, struct db_value v[PUT_ARGS], char text[PUT_TEXTS])
+static void put_args(const struct append_job *j, struct db_value v[PUT_ARGS], char signature[ED25519_SIGNATURE_TEXT_LEN + 1])
 {
 	const struct mempool_append *a = j->append;
-	char *signature = text + HASH_TEXT_LEN + 1;
-	hash_to_text(&a->id, text);
 	ed25519_signature_to_text(&a->signature, signature);
 	v[0] = DB_INT((int64_t)j->seq);
-	v[1] = DB_TEXT(str_of(text, HASH_TEXT_LEN));
-	v[2] = DB_TEXT(a->message);
-	v[3] = DB_TEXT(str_of(signature, ED25519_SIGNATURE_TEXT_LEN));
-	v[4] = DB_INT(a->received_at);
+	v[1] = DB_TEXT(a->message);
+	v[2] = DB_TEXT(str_of(signature, ED25519_SIGNATURE_TEXT_LEN));
+	v[3] = DB_INT(a->received_at);
 }
 
 static enum db_status run_append(struct db_job *job, struct db_conn *c, struct error *err)
 {
 	struct db_value v[PUT_ARGS];
-	char text[PUT_TEXTS];
-	put_args((struct append_job *)job, v, text);
+	char signature[ED25519_SIGNATURE_TEXT_LEN + 1];
+	put_args((struct append_job *)job, v, signature);
 	return db_run(c, &SQL_PUT, (struct db_args){v, PUT_ARGS}, NULL, err);
 }
 
 static enum db_status run_appends(struct db_job **jobs, size_t count, struct db_conn *c, struct error *err)
 {
 	struct db_value v[PUT_MANY][PUT_ARGS];
-	char text[PUT_MANY][PUT_TEXTS];
+	char signature[PUT_MANY][ED25519_SIGNATURE_TEXT_LEN + 1];
 	struct db_args args[PUT_MANY];
 	for (size_t done = 0; done < count;) {
 		size_t n = count - done < PUT_MANY ? count - done : PUT_MANY;
 		for (size_t i = 0; i < n; i++) {
-			put_args((struct append_job *)jobs[done + i], v[i], text[i]);
+			put_args((struct append_job *)jobs[done + i], v[i], signature[i]);
 			args[i] = (struct db_args){v[i], PUT_ARGS};
 		}
 		enum db_status st = db_run_many(c, &SQL_PUT, args, n, NULL, NULL, err);

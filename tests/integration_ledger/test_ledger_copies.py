@@ -261,8 +261,8 @@ def test_what_is_in_a_block_already_waits_no_more(copy, storage):
     there = copy(world.genesis)
     db = in_file(there.url, storage)
     there.take(write_chain(chain))
-    db.execute("INSERT INTO local_pending SELECT 10 + idx, id, message, signature, 0 FROM transactions")
-    db.execute("INSERT INTO local_pending VALUES (99, 'x', '{}', 'no signature', 0)")
+    db.execute("INSERT INTO local_pending SELECT 10 + idx, message, signature, 0 FROM transactions")
+    db.execute("INSERT INTO local_pending VALUES (99, '{}', 'no signature', 0)")
     key = write_key(there.directory / "node-key.json", world.key, VALIDATOR)
     done = there.run("produce", "--validator-id", VALIDATOR, "--node-key", key)
     assert done.returncode == 0 and "no block" in done.stdout, done

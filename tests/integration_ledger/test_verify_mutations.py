@@ -419,7 +419,9 @@ def backwards(url, tables, chain):
             accounts = {f["from"], f.get("to"), f.get("approval", {}).get("by")} - {None}
             lists += [(name, block.header["height"], idx) for name in (*(f"account:{a}" for a in accounts), f"type:{f['type']}")]
     key = "list TEXT{} NOT NULL, height BIGINT NOT NULL, idx BIGINT NOT NULL, PRIMARY KEY (list, height, idx))"
-    common = ["DROP TABLE transaction_runs", "DROP TABLE transaction_index", "DROP TABLE open_requests", "DELETE FROM local_schema WHERE version = 3"]
+    common = ["DROP TABLE transaction_runs", "DROP TABLE transaction_index", "DROP TABLE open_requests", "DELETE FROM local_schema WHERE version > 2", "DROP TABLE local_pending"]
+    common += ["CREATE TABLE local_pending (seq BIGINT PRIMARY KEY, id TEXT, message TEXT NOT NULL, signature TEXT NOT NULL, received_at BIGINT NOT NULL)"]
+    common += ["INSERT INTO local_pending VALUES (7, 'x', 'm', 's', 1)"]
     common += [f"INSERT INTO transaction_lists VALUES ('{name}', {height}, {idx})" for name, height, idx in lists]
     if url.startswith("sqlite:"):
         create = f"CREATE TABLE transaction_lists ({key.format('')} WITHOUT ROWID"

@@ -63,7 +63,7 @@ struct tx_index_block {
 	const struct tx_index_entry *entries;
 	size_t count;
 };
-/* Inside the transaction that writes the block. */
+/* Inside the transaction that writes the block. DB_CONFLICT: it has this block, or a later one. */
 MUST_CHECK enum db_status tx_index_add(struct db_conn *c, const struct tx_index_block *b, struct error *err);
 /* The runs that may be merged, the newest first. */
 MUST_CHECK enum db_status tx_index_runs(struct db_conn *c, struct tx_index_run out[TX_INDEX_RUNS_OPEN], size_t *count, struct error *err);

@@ -155,6 +155,11 @@ enum db_status tx_index_add(struct db_conn *c, const struct tx_index_block *b, s
 	enum db_status st = tx_index_runs(c, runs, &count, err);
 	if (st != DB_OK)
 		return st;
+	/* Another instance fills it in, or writes blocks. */
+	if (count > 0 && runs[0].last >= b->height) {
+		error_set(err, ERR_ALREADY_EXISTS, "the index has the transactions of block %lld already", (long long)b->height);
+		return DB_CONFLICT;
+	}
 	size_t merged = tx_index_merges(runs, count, b->count);
 	invariant(merged <= count);
 	return merged > 0 ? add_merged(c, b, runs, merged, err) : put_run(c, &(struct tx_index_run){b->height, b->height, b->count}, b->entries, err);

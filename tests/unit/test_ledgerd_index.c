@@ -264,6 +264,26 @@ static void test_walks_while_runs_merge(void **state)
 	end(&w);
 }
 
+/* A block that is there, or lies before the newest, is not added again, whether its run would be merged or not. */
+static void test_twice(void **state)
+{
+	for (int64_t blocks = 1; blocks < 20; blocks++) {
+		struct index_world w;
+		begin(&w, state);
+		script(w.c, "DELETE FROM transaction_index; DELETE FROM transaction_runs");
+		for (int64_t height = 1; height <= blocks; height++)
+			add(&w, height, &(struct tx_index_entry){1, tx_index_place(height, 0)}, 1);
+		for (int64_t height = blocks; height > 0 && height > blocks - 3; height--) {
+			struct error err = {0};
+			const struct tx_index_entry e = {1, tx_index_place(height, 0)};
+			struct add_job j = {.job = {.run = run_add}, .block = {height, &e, 1}};
+			assert_int_equal(db_pool_write(w.pool, &j.job, &err), DB_CONFLICT);
+		}
+		assert_int_equal(ask_int(w.c, "SELECT CAST(SUM(entries) AS BIGINT) FROM transaction_runs"), blocks);
+		end(&w);
+	}
+}
+
 static void test_damage(void **state)
 {
 	static const char *const damage[] = {
@@ -304,6 +324,7 @@ int main(void)
 	const struct CMUnitTest stored[] = {
 		DB_CASE(test_walks),
 		DB_CASE(test_walks_while_runs_merge),
+		DB_CASE(test_twice),
 		DB_CASE(test_damage),
 	};
 	return cmocka_run_group_tests(pure, NULL, NULL) + run_on_sqlite(stored, ARRAY_LEN(stored)) + run_on_postgres(stored, ARRAY_LEN(stored));

@@ -52,12 +52,12 @@ $B/obj/%.o: %.c Makefile
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
 
-# The version file is rewritten only when the commit changes, so nothing is relinked for nothing.
+# The version file is rewritten only when the commit changes, so nothing is relinked for nothing. More than one make may be at it.
 COMMIT := $(shell git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown)
 $B/version.c: FORCE
 	@mkdir -p $(@D)
 	@printf '#include "daemon/daemon.h"\nconst char *tana_version(void) { return "%s"; }\nconst char *tana_commit(void) { return "%s"; }\n' \
-		'$(VERSION)' '$(COMMIT)' > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+		'$(VERSION)' '$(COMMIT)' > $@.$$$$; cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@
 $B/obj/version.o: $B/version.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)

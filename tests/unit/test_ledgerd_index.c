@@ -78,7 +78,7 @@ static void test_sort_merge_write_read(void **state)
 }
 
 enum { OPEN_MAX = 35 };
-_Static_assert(OPEN_MAX < TX_INDEX_RUNS_OPEN, "all that may be merged is read");
+_Static_assert((int)OPEN_MAX < (int)TX_INDEX_RUNS_OPEN, "all that may be merged is read");
 
 /* However large the blocks, few runs are open, and an entry is written again a number of times that grows with the logarithm. */
 static void test_merges(void **state)

@@ -9,9 +9,11 @@
 #include "base/file.h"
 #include "client/t4_client.h"
 #include "daemon/daemon.h"
+#include "db/db_migrate.h"
 #include "ledger_audit.h"
 #include "ledger_commands.h"
 #include "ledger.h"
+#include "ledger_schema.h"
 
 /* An audit's own statuses: what it found, or that it could not look. */
 enum { VERIFY_CLEAN = 0, VERIFY_DIFFERS = 1, VERIFY_NOT_CHECKED = 2 };
@@ -214,6 +216,18 @@ static bool write_checkpoint(struct ledger *l, const struct invocation *in, cons
 	return ok;
 }
 
+/* An audit writes nothing, so it does not bring tables up to date either; compared with those of another version each row would differ. */
+static bool same_schema(struct db_conn *c, struct error *err)
+{
+	int64_t version, ours = (int64_t)ledger_migration_count;
+	if (db_schema_version(c, &version, err) != DB_OK)
+		return false;
+	if (version == 0 || version == ours) /* 0: no ledger's, which shows */
+		return true;
+	error_set(err, ERR_CONFIG, "the tables of the database are of version %" PRId64 ", and this program is for %" PRId64, version, ours);
+	return error_hint(err, version < ours ? "ledgerd init, or a start of ledgerd, brings them up to date" : "take a ledgerd as new as the one that serves from it");
+}
+
 /* ---- Content ---- */
 
 struct content_check {
@@ -332,7 +346,7 @@ int ledger_command_verify(struct invocation *in)
 		ok = open_store(&l, &content, &err);
 		o.content = check_content;
 	}
-	ok = ok && db_open(l.config.db_url, DB_OPEN_READ_ONLY, "ledgerd-verify", &c, &err) == DB_OK;
+	ok = ok && db_open(l.config.db_url, DB_OPEN_READ_ONLY, "ledgerd-verify", &c, &err) == DB_OK && same_schema(c, &err);
 	ok = ok && ledger_audit(c, &o, &l.arena, &r, &err);
 	clear_progress(&v);
 	if (ok && v.findings == 0)

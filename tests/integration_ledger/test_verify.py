@@ -88,6 +88,11 @@ def test_could_not_be_checked(ledger, tmp_path):
     ledger.db_url = f"sqlite:{tmp_path}/junk.db"
     assert ledger.run("verify", "--all").returncode == 2
     ledger.db_url = url
+    # Tables of another version are said to be that.
+    for change in ("DELETE FROM local_schema WHERE version = (SELECT MAX(version) FROM local_schema)", "INSERT INTO local_schema VALUES (1000, 'x', 1)"):
+        tamper(ledger, change)
+        done = ledger.run("verify", "--all")
+        assert done.returncode == 2 and not done.stdout and "the tables of the database are of version" in done.stderr, (done.stdout, done.stderr)
 
 
 def tamper(ledger, *statements):

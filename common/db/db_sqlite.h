@@ -1,5 +1,5 @@
 /* Inside the SQLite driver: the connection, and what db_sqlite.c (statements), db_sqlite_file.c (opening, backups) and
- * db_sqlite_vfs.c (how SQLite writes) ask of each other. */
+ * db_sqlite_vfs.c (how SQLite writes) and db_sqlite_cache.c (how it keeps pages) ask of each other. */
 #ifndef TANA_DB_SQLITE_H
 #define TANA_DB_SQLITE_H
 
@@ -28,5 +28,7 @@ bool lite_file_in_place(struct lite *c);
 /* The file layer connections are opened with; to be registered once, before the first. */
 #define LITE_VFS "tana"
 void lite_register_vfs(void);
+/* The page cache, likewise, and before the file layer: it cannot be changed once SQLite has been asked anything. */
+void lite_register_cache(void);
 
 #endif

@@ -55,6 +55,7 @@ static void configure(void)
 	sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	sqlite3_config(SQLITE_CONFIG_LOG, forward_log, NULL);
+	lite_register_cache();
 	lite_register_vfs();
 }
 

@@ -1,7 +1,9 @@
 """For conftests (`from tana_testing.storages import *`): every test with the fixture `storage` runs on each database asked for by --storage, and every answer
 that a daemon's OpenAPI document promises can be asked to have been seen. Several folders may use it in one run."""
 
+import contextlib
 import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -41,6 +43,15 @@ def pytest_generate_tests(metafunc):
 # One PostgreSQL and one folder of observations for all workers: the controller owns both.
 
 _shared = pytest.StashKey[dict]()
+ROOM = 4 << 30  # far more than a run ever took
+
+
+def _in_memory():
+    """A folder that stays in memory, if there is room. No test cuts the power, and a database for each test is three hundred files each time."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage("/dev/shm").free > ROOM and os.access("/dev/shm", os.W_OK):
+            return "/dev/shm"
+    return None
 
 
 def pytest_configure(config):
@@ -50,7 +61,7 @@ def pytest_configure(config):
     if hasattr(config, "workerinput"):
         config.stash[_shared] = config.workerinput["tana"]
         return
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="tana-tests-"))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="tana-tests-", dir=_in_memory()))
     folder.chmod(0o755)
     shared = {"folder": str(folder), "pg": None}
     if "postgres" in _storages(config) and not config.option.collectonly:

@@ -23,8 +23,9 @@ DB_SQL(SQL_APPROVE,
        " phone_agent = $8, token_expires_at = $9 WHERE id = $10 AND ended_at IS NULL AND expires_at > $1");
 DB_SQL(SQL_EXPIRE, "UPDATE sessions SET status = 'expired', ended_at = $1 WHERE ended_at IS NULL AND expires_at <= $1 RETURNING id");
 DB_SQL(SQL_NEXT_EXPIRY, "SELECT MIN(expires_at) FROM sessions WHERE ended_at IS NULL");
-DB_SQL(SQL_TOKEN, "SELECT " TOKEN_COLUMNS("desktop") " FROM sessions WHERE desktop_hash = $1 AND user_id IS NOT NULL"
-		  " UNION ALL SELECT " TOKEN_COLUMNS("phone") " FROM sessions WHERE id = $2 AND phone_hash = $1 AND user_id IS NOT NULL");
+/* By its session first: who shows a phone's token then asks nothing of the index of the desktops'. */
+DB_SQL(SQL_TOKEN, "SELECT " TOKEN_COLUMNS("phone") " FROM sessions WHERE phone_hash = $1 AND id = $2 AND user_id IS NOT NULL"
+		  " UNION ALL SELECT " TOKEN_COLUMNS("desktop") " FROM sessions WHERE desktop_hash = $1 AND user_id IS NOT NULL LIMIT 1");
 #define TOKENS_OF(kind)                                                                                                        \
 	"SELECT " TOKEN_COLUMNS(kind) " FROM sessions WHERE user_id = $1 AND " kind "_hash IS NOT NULL AND token_expires_at > $2" \
 	" ORDER BY ended_at DESC LIMIT $3"

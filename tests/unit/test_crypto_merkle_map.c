@@ -157,6 +157,14 @@ static void assert_absent(const struct merkle_map_entry *sorted, size_t n, const
 	}
 }
 
+static bool is_entry(const struct merkle_map_entry *sorted, size_t n, const struct hash *path)
+{
+	for (size_t i = 0; i < n; i++)
+		if (hash_equal(&sorted[i].path, path))
+			return true;
+	return false;
+}
+
 static void assert_proofs(const struct merkle_map_entry *sorted, size_t n, const struct hash *root)
 {
 	static struct merkle_map_proof p;
@@ -164,9 +172,12 @@ static void assert_proofs(const struct merkle_map_entry *sorted, size_t n, const
 		assert_true(merkle_map_prove(sorted, n, &sorted[i].path, &p));
 		assert_true(merkle_map_verify_present(root, &sorted[i], &p));
 		assert_present_mutants_refused(root, &sorted[i], &p);
-		/* A path that shares all bits but one with an entry's. */
-		struct hash near = sorted[i].path;
-		near.b[random_below(HASH_SIZE)] ^= (uint8_t)(1 << random_below(8));
+		/* A path that shares all bits but one with an entry's, and is not another's. */
+		struct hash near;
+		do {
+			near = sorted[i].path;
+			near.b[random_below(HASH_SIZE)] ^= (uint8_t)(1 << random_below(8));
+		} while (is_entry(sorted, n, &near));
 		assert_absent(sorted, n, root, &near);
 	}
 	for (int i = 0; i < 20; i++) {

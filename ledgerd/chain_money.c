@@ -79,8 +79,10 @@ static bool read_amount(struct step *s, unsigned *decimals, int64_t *amount)
 
 static bool recipient(struct step *s, struct str to)
 {
-	struct user_record u;
-	return step_user(s, to, &u) && (str_present(u.id) || step_refuse(s, ERR_UNKNOWN_USER, "there is no user %.*s", STR_ARG(to)));
+	struct chain_key k;
+	struct str value;
+	return step_get(s, chain_key(&k, "user", to, STR_NONE, STR_NONE), &value) &&
+	       (str_present(value) || step_refuse(s, ERR_UNKNOWN_USER, "there is no user %.*s", STR_ARG(to)));
 }
 
 bool apply_transfer(struct step *s)

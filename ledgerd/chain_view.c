@@ -47,7 +47,7 @@ bool chain_view_get(struct chain_view *v, struct str key, struct str *value, str
 		e->now = e->before;
 		*v->last = e;
 		v->last = &e->next;
-		strmap_put(&v->entries, e->key, e);
+		strmap_add(&v->entries, e->key, e);
 	}
 	*value = e->now;
 	return true;

@@ -34,8 +34,7 @@ struct core_pending {
 	struct core_pending *next, *previous; /* of the ready list, or of the parked */
 	char user[USER_ID_LEN];
 	char id_bytes[HASH_SIZE];           /* the map's key: the id's bytes */
-	char slot[USER_ID_LEN + 1 + 20];   /* the map's key of a parked one: user and nonce */
-	size_t slot_len;
+	char slot[USER_ID_LEN + 8];        /* the map's key of a parked one: user and nonce */
 };
 /* In the order of numbers. */
 struct pending_list {

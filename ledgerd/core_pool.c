@@ -1,5 +1,4 @@
 /* The queue in memory: what is ready, in the order in which it will go into blocks, and what waits for an earlier nonce. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -8,6 +7,14 @@
 #include "base/mem.h"
 #include "core_inside.h"
 #include "crypto/canonical_read.h"
+
+/* A user and a nonce as one key. */
+static struct str slot_key(char slot[USER_ID_LEN + 8], const char *user, int64_t nonce)
+{
+	memcpy(slot, user, USER_ID_LEN);
+	memcpy(slot + USER_ID_LEN, &nonce, sizeof nonce);
+	return str_of(slot, USER_ID_LEN + sizeof nonce);
+}
 
 static struct str id_key(const struct core_pending *p)
 {
@@ -24,7 +31,6 @@ struct core_pending *pool_new(struct core *c, const struct tx *t, const struct e
 	memcpy(p->id_bytes, t->id.b, HASH_SIZE);
 	memcpy(p->user, tx_from(t).p, USER_ID_LEN);
 	p->from = str_of(p->user, USER_ID_LEN);
-	p->slot_len = (size_t)snprintf(p->slot, sizeof p->slot, "%.*s/%lld", USER_ID_LEN, p->user, (long long)p->nonce);
 	return p;
 }
 
@@ -116,14 +122,14 @@ static void enter(struct core *c, struct core_pending *p, enum pending_where whe
 	p->number = ++c->next_number; /* so each list is in the order of numbers, also behind one that came from the other list */
 	link_last(list_of(c, where), p);
 	if (where == PENDING_PARKED)
-		strmap_put(&c->parked_slots, str_of(p->slot, p->slot_len), p);
+		strmap_put(&c->parked_slots, slot_key(p->slot, p->user, p->nonce), p);
 }
 
 static void leave(struct core *c, struct core_pending *p)
 {
 	unlink_from(list_of(c, p->where), p);
 	if (p->where == PENDING_PARKED)
-		strmap_remove(&c->parked_slots, str_of(p->slot, p->slot_len));
+		strmap_remove(&c->parked_slots, slot_key(p->slot, p->user, p->nonce));
 	p->where = PENDING_GONE;
 }
 
@@ -153,8 +159,7 @@ struct core_pending *pool_find(struct core *c, const struct hash *id)
 struct core_pending *pool_find_parked(struct core *c, struct str user, int64_t nonce)
 {
 	char slot[sizeof((struct core_pending *)0)->slot];
-	int n = snprintf(slot, sizeof slot, "%.*s/%lld", STR_ARG(user), (long long)nonce);
-	return strmap_get(&c->parked_slots, str_of(slot, (size_t)n));
+	return user.n == USER_ID_LEN ? strmap_get(&c->parked_slots, slot_key(slot, user.p, nonce)) : NULL;
 }
 
 static bool believe(void *ctx, struct chain_place at, const struct ed25519_signature *s, const struct ed25519_public *key, const struct hash *digest)
@@ -203,7 +208,7 @@ void pool_promote(struct core *c, struct str user)
 {
 	int64_t nonce;
 	struct core_pending *p;
-	while (core_last_nonce(c, &c->outlook, user, &nonce) && (p = pool_find_parked(c, user, nonce + 1))) {
+	while (c->parked.count > 0 && core_last_nonce(c, &c->outlook, user, &nonce) && (p = pool_find_parked(c, user, nonce + 1))) {
 		leave(c, p);
 		enter(c, p, PENDING_READY);
 		c->outlook_applied++;

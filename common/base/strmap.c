@@ -87,18 +87,34 @@ void *strmap_get(const struct strmap *m, struct str key)
 	return s ? s->value : NULL;
 }
 
-void strmap_put(struct strmap *m, struct str key, void *value)
+static void add(struct strmap *m, const struct strmap_slot *slot)
+{
+	if ((m->used + 1) * 2 > m->cap)
+		grow(m);
+	insert(m, slot);
+}
+
+/* The map's first key draws its seed. */
+static struct strmap_slot slot_for(struct strmap *m, struct str key, void *value)
 {
 	if (m->cap == 0)
 		m->seed = random_u64();
-	struct strmap_slot slot = {.key = key, .value = value, .hash = hash_of(m, key)}, *s = find(m, key, slot.hash);
-	if (s) {
+	return (struct strmap_slot){.key = key, .value = value, .hash = hash_of(m, key)};
+}
+
+void strmap_put(struct strmap *m, struct str key, void *value)
+{
+	struct strmap_slot slot = slot_for(m, key, value), *s = find(m, key, slot.hash);
+	if (s)
 		*s = slot;
-		return;
-	}
-	if ((m->used + 1) * 2 > m->cap)
-		grow(m);
-	insert(m, &slot);
+	else
+		add(m, &slot);
+}
+
+void strmap_add(struct strmap *m, struct str key, void *value)
+{
+	struct strmap_slot slot = slot_for(m, key, value);
+	add(m, &slot);
 }
 
 void *strmap_remove(struct strmap *m, struct str key)

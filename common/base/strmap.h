@@ -25,6 +25,8 @@ void strmap_free(struct strmap *m); /* the slots; not keys nor values */
 void *strmap_get(const struct strmap *m, struct str key); /* NULL: not there */
 /* Puts or replaces; value is not NULL. The key of a replaced entry is replaced too. */
 void strmap_put(struct strmap *m, struct str key, void *value);
+/* The same for a key that is known not to be there. */
+void strmap_add(struct strmap *m, struct str key, void *value);
 /* The value that was there, or NULL. */
 void *strmap_remove(struct strmap *m, struct str key);
 /* The next value from *at (begin with 0); NULL at the end. The map must not change meanwhile. */

@@ -23,6 +23,8 @@ struct core_pending {
 	size_t place;                      /* in that list's places */
 	struct str from;                   /* in message's copy of the sender's id: `user` */
 	int64_t nonce, timestamp;
+	struct tx tx;                      /* when all of its texts are spans of `message` */
+	bool parsed;                       /* they are */
 	bool appending;                    /* the store has it, and has not said done */
 	bool durable;
 	bool has_handle;
@@ -131,7 +133,7 @@ void pool_reset_outlook(struct core *c);
 MUST_CHECK bool pool_tend_outlook(struct core *c, struct error *err);
 /* Applies one to the outlook without looking at its signature. */
 enum chain_verdict pool_apply(struct core *c, const struct tx *t, const struct ed25519_signature *s, struct error *err);
-/* Parses a pending one's message again; it was fine once (invariant). */
+/* The transaction that waits: as it was read, or read again, in the arena; it was fine once (invariant). */
 void pool_parse(const struct core_pending *p, struct arena *arena, struct tx *out);
 void pool_free_all(struct core *c);
 

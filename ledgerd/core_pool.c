@@ -21,6 +21,19 @@ static struct str id_key(const struct core_pending *p)
 	return str_of(p->id_bytes, HASH_SIZE);
 }
 
+/* The transaction with its texts in another copy of its message; false: some had escapes, and are not in it. */
+static bool move_tx(struct tx *t, struct str message)
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		uintptr_t at = (uintptr_t)t->value[i].p - (uintptr_t)t->message.p;
+		if (at > message.n || t->value[i].n > message.n - at)
+			return false;
+		t->value[i].p = message.p + at;
+	}
+	t->message = message;
+	return true;
+}
+
 struct core_pending *pool_new(struct core *c, const struct tx *t, const struct ed25519_signature *s, int64_t received_at)
 {
 	struct core_pending *p = xmalloc(sizeof *p + t->message.n);
@@ -28,6 +41,8 @@ struct core_pending *pool_new(struct core *c, const struct tx *t, const struct e
 	char *message = (char *)(p + 1);
 	memcpy(message, t->message.p, t->message.n);
 	p->append = (struct mempool_append){.id = t->id, .message = str_of(message, t->message.n), .signature = *s, .received_at = received_at};
+	p->tx = *t;
+	p->parsed = move_tx(&p->tx, p->append.message);
 	memcpy(p->id_bytes, t->id.b, HASH_SIZE);
 	memcpy(p->user, tx_from(t).p, USER_ID_LEN);
 	p->from = str_of(p->user, USER_ID_LEN);
@@ -188,7 +203,10 @@ enum chain_verdict pool_apply(struct core *c, const struct tx *t, const struct e
 
 void pool_parse(const struct core_pending *p, struct arena *arena, struct tx *out)
 {
-	tx_parse_again(p->append.message, &p->append.id, arena, out);
+	if (p->parsed)
+		*out = p->tx;
+	else
+		tx_parse_again(p->append.message, &p->append.id, arena, out);
 }
 
 /* Applies one that is, or becomes, ready. What is refused now stays in the queue: its block says so, and writes down why. */

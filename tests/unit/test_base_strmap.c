@@ -56,7 +56,10 @@ static void test_random_use(void **state)
 		size_t i = random_below(KEYS);
 		/* Phases of growing and of shrinking, so that deleted slots pile up and are cleared away. */
 		if (random_below(8) < (step / 6000 % 2 ? 2u : 6u)) {
-			strmap_put(&m, key_of(i), &values[i]);
+			if (in[i] || random_below(2))
+				strmap_put(&m, key_of(i), &values[i]);
+			else
+				strmap_add(&m, key_of(i), &values[i]);
 			in[i] = true;
 		} else {
 			assert_ptr_equal(strmap_remove(&m, key_of(i)), in[i] ? &values[i] : NULL);

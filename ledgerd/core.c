@@ -72,6 +72,19 @@ bool core_last_nonce(struct core *c, struct chain_view *v, struct str user, int6
 	return chain_view_get(v, str_of(key, sizeof key), &value, &err) && str_present(value) && canonical_read_int(value, nonce);
 }
 
+bool core_committed_nonce(struct core *c, struct str user, int64_t *nonce, struct error *err)
+{
+	struct chain_source source = c->outlook.source;
+	char key[6 + USER_ID_LEN] = "nonce:";
+	struct str value;
+	memcpy(key + 6, user.p, USER_ID_LEN);
+	if (!source.get(source.ctx, str_of(key, sizeof key), &value, err))
+		return false;
+	if (!str_present(value) || !canonical_read_int(value, nonce))
+		*nonce = -1;
+	return true;
+}
+
 bool core_signer_key(struct core *c, const struct tx *t, struct ed25519_public *key)
 {
 	struct str value, member, text = STR_NONE;

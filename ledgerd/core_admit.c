@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core_inside.h"
-#include "crypto/canonical_read.h"
 
 /* One admission on its way. */
 struct admitting {
@@ -80,15 +79,9 @@ static bool remembered(void *ctx, struct chain_place at, const struct ed25519_si
 static bool within_window(struct admitting *a, struct error *err)
 {
 	struct core *c = a->core;
-	char key[6 + USER_ID_LEN] = "nonce:";
-	struct str value;
 	int64_t committed;
-	memcpy(key + 6, tx_from(&a->tx).p, USER_ID_LEN);
-	struct chain_source source = core_source(c);
-	if (!source.get(source.ctx, str_of(key, sizeof key), &value, err))
+	if (!core_committed_nonce(c, tx_from(&a->tx), &committed, err))
 		return false;
-	if (!str_present(value) || !canonical_read_int(value, &committed))
-		committed = -1; /* its creation waits, or it is not there at all */
 	int64_t max = c->chain.rules.params.max_pending_per_user;
 	return a->tx.nonce <= committed + max ||
 	       error_set(err, ERR_BAD_NONCE, "the nonce %lld is more than %lld ahead of the last one in a block, %lld", (long long)a->tx.nonce, (long long)max,

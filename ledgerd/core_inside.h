@@ -89,6 +89,8 @@ enum { LOOK_AHEAD = 1000 /* admissions, after an entry was read from the databas
 struct chain_source core_source(struct core *c);
 /* The last nonce of a user as a view sees it; false: there is none, or it cannot be read. */
 MUST_CHECK bool core_last_nonce(struct core *c, struct chain_view *v, struct str user, int64_t *nonce);
+/* The last one in a block; -1: none is, since its creation waits, or it is not there at all. False: it cannot be read. */
+MUST_CHECK bool core_committed_nonce(struct core *c, struct str user, int64_t *nonce, struct error *err);
 /* Whose signature it should be, as the outlook has it; false: that is not known. */
 MUST_CHECK bool core_signer_key(struct core *c, const struct tx *t, struct ed25519_public *key);
 int64_t core_now(void);

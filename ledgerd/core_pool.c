@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core_inside.h"
-#include "crypto/canonical_read.h"
 
 /* A user and a nonce as one key. */
 static struct str slot_key(char slot[USER_ID_LEN + 8], const char *user, int64_t nonce)
@@ -342,7 +341,6 @@ void pool_remake(struct core *c, void (*let_go)(void *ctx), void *ctx)
 		give_way(c);
 	let_go(ctx);
 	strmap_free(&c->leaving);
-	c->leaving = (struct strmap){0};
 	if (makings == c->outlook_makings && failed) {
 		c->outlook_stale = true;
 	} else if (makings == c->outlook_makings) {
@@ -367,16 +365,10 @@ bool pool_is_settled(struct core *c, struct str user, struct error *err)
 
 bool pool_count_nonces(struct core *c, struct str user, int64_t *last_nonce)
 {
-	char key[6 + USER_ID_LEN] = "nonce:";
-	struct chain_source source = c->outlook.source;
-	struct str value;
 	struct error err;
 	bool any = false;
-	memcpy(key + 6, user.p, USER_ID_LEN);
-	if (!source.get(source.ctx, str_of(key, sizeof key), &value, &err))
+	if (!core_committed_nonce(c, user, last_nonce, &err))
 		return false;
-	if (!str_present(value) || !canonical_read_int(value, last_nonce))
-		*last_nonce = -1;
 	for (const struct core_pending *p = c->ready.first; p; p = p->next)
 		if (p->nonce == *last_nonce + 1 && !p->leaving && str_equal(p->from, user)) {
 			++*last_nonce;

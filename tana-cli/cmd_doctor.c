@@ -29,7 +29,7 @@ enum {
 
 enum verdict { FINE, ODD, BROKEN };
 struct finding {
-	struct str check, state, detail, todo;
+	struct str check, state, detail, remedy;
 };
 struct findings {
 	struct cli *c;
@@ -42,7 +42,7 @@ static const struct json_field finding_rows[] = {
 	F_TEXT(struct finding, check, "check", 0, 0, "What was looked at."),
 	F_TEXT(struct finding, state, "state", 0, 0, "ok, odd or broken"),
 	F_TEXT(struct finding, detail, "detail", 0, 0, "What was found."),
-	F_TEXT(struct finding, todo, "hint", 0, 0, "What to do."),
+	F_TEXT(struct finding, remedy, "hint", 0, 0, "What to do."),
 };
 static JSON_MESSAGE(finding_message, "Finding", struct finding, finding_rows);
 struct finding_list {
@@ -52,12 +52,12 @@ static const struct json_field finding_list_rows[] = {
 	F_LIST(struct finding_list, findings, "findings", JSON_REQUIRED, 0, &finding_message, "Each check.")};
 static JSON_MESSAGE(finding_list_message, "Findings", struct finding_list, finding_list_rows);
 
-static void found(struct findings *f, const char *check, enum verdict v, struct str detail, struct str todo)
+static void found(struct findings *f, const char *check, enum verdict v, struct str detail, struct str remedy)
 {
 	static const char *const states[] = {[FINE] = "ok", [ODD] = "odd", [BROKEN] = "broken"};
 	if (f->count == FINDINGS_MAX)
 		return;
-	f->items[f->count++] = (struct finding){str_from(check), str_from(states[v]), detail, todo};
+	f->items[f->count++] = (struct finding){str_from(check), str_from(states[v]), detail, remedy};
 	f->broken = f->broken || v == BROKEN;
 }
 
@@ -226,8 +226,8 @@ static void print_findings(struct cli *c, const struct findings *f)
 	table_print(&t);
 	fflush(stdout);
 	for (size_t i = 0; i < f->count; i++)
-		if (str_present(f->items[i].todo))
-			hint(c, "%.*s: %.*s", STR_ARG(f->items[i].check), STR_ARG(f->items[i].todo));
+		if (str_present(f->items[i].remedy))
+			hint(c, "%.*s: %.*s", STR_ARG(f->items[i].check), STR_ARG(f->items[i].remedy));
 }
 
 static bool doctor(struct cli *c, struct error *err)

@@ -26,10 +26,10 @@ static const struct json_field status_rows[] = {
 };
 static JSON_MESSAGE(status_message, "TailscaleStatus", struct status, status_rows);
 
-static bool unavailable(struct error *err, const char *what, const char *todo)
+static bool unavailable(struct error *err, const char *what, const char *remedy)
 {
 	error_set(err, ERR_UNAVAILABLE, "%s", what);
-	return error_hint(err, "%s; or, to try things out on this machine alone: --dev", todo);
+	return error_hint(err, "%s; or, to try things out on this machine alone: --dev", remedy);
 }
 
 bool tailscale_self(struct arena *arena, struct tailscale_self *out, struct error *err)
